@@ -1,0 +1,1 @@
+"""The reference platform's tables, by subject."""

@@ -1,0 +1,1 @@
+"""Flights from New York: landed, conformed, enriched, published; then dbt marts."""

@@ -1,0 +1,8 @@
+{#- Values lie between two bounds, both included; null is not judged. -#}
+{% test between(model, column_name, least, most) %}
+
+select {{ column_name }}
+from {{ model }}
+where {{ column_name }} not between {{ least }} and {{ most }}
+
+{% endtest %}

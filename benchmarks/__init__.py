@@ -1,0 +1,1 @@
+"""The comparisons we publish, runnable: ``python -m benchmarks gate``."""

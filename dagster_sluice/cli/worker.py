@@ -1,0 +1,194 @@
+"""One Dagster run in a worker process of its own, headless: created, started, watched, stopped.
+
+The worker is Dagster's own (``dagster api execute_run``, what its run launchers start), so the run is an ordinary one:
+in the UI, with its logs, of the same code location. The private names this takes are pinned in
+``tests/upstream/test_dagster_location.py``.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.events import AssetKey
+
+from dagster_sluice.cli.location import Location
+
+__all__ = ["PROCESS_TAG", "Worker", "fail_abandoned", "outliving", "start"]
+
+PROCESS_TAG = "sluice/process"
+"""Names the machine and the worker's process of a headless run, so that an abandoned one can be told."""
+
+_GRACE_SECONDS = 30.0
+
+
+@dataclass(kw_only=True)
+class Worker:
+    """A run under way.
+
+    Attributes:
+        run_id: The run.
+        log: Where the worker's output goes.
+    """
+
+    run_id: str
+    log: Path
+    _instance: dg.DagsterInstance
+    _process: subprocess.Popen[bytes]
+
+    def ticks(self, seconds: float) -> Iterator[None]:
+        """Yield every so often for as long as the worker lives."""
+        while True:
+            try:
+                self._process.wait(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                yield
+            else:
+                return
+
+    def finish(self) -> dg.DagsterRun:
+        """The run as it ended. One whose worker died without a word is marked as failed."""
+        run = self._run()
+        if not run.is_finished:
+            how = f"exit code {self._process.returncode}"
+            if self._process.returncode is not None and self._process.returncode < 0:
+                how = f"signal {signal.Signals(-self._process.returncode).name}"
+            self._instance.report_run_failed(run, f"The run's process died ({how}).")
+            run = self._run()
+        return run
+
+    def stop(self) -> None:
+        """Interrupt the worker, and kill it if it does not end in time."""
+        if self._process.poll() is None:
+            run = self._run()
+            if not run.is_finished:
+                # Without this word, the worker would take the interrupt for an accident and the run for failed.
+                self._instance.report_run_canceling(run, message="Stopped at the terminal.")
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(timeout=_GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+        run = self._run()
+        if not run.is_finished:
+            self._instance.report_run_canceled(run, message="Stopped at the terminal.")
+
+    def _run(self) -> dg.DagsterRun:
+        run = self._instance.get_run_by_id(self.run_id)
+        if run is None:
+            raise RuntimeError(f"run {self.run_id} has vanished from the instance")
+        return run
+
+
+def start(
+    location: Location, instance: dg.DagsterInstance, assets: set[AssetKey], tags: Mapping[str, str], logs: Path
+) -> Worker:
+    """Create a run over these assets and start its worker.
+
+    Args:
+        location: The code location that defines them.
+        instance: Dagster's instance.
+        assets: What to materialize, with all its checks.
+        tags: The run's tags; the partition or the range of partitions is among them.
+        logs: Directory for the worker's output.
+    """
+    from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+    from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
+    from dagster._grpc.types import ExecuteRunArgs
+
+    repository = location.repository
+    job = repository.get_implicit_job_def_for_assets(list(assets))
+    if job is None:
+        raise ValueError(f"no one job can hold {sorted(key.to_user_string() for key in assets)}")
+    origin = JobPythonOrigin(
+        job_name=job.name,
+        repository_origin=RepositoryPythonOrigin(
+            executable_path=sys.executable,
+            code_pointer=location.pointer,
+            container_image=None,
+            entry_point=None,
+            container_context=None,
+        ),
+    )
+    run = instance.create_run_for_job(
+        job.get_subset(asset_selection=assets),
+        tags=dict(tags),
+        asset_selection=assets,
+        remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(location.origin, repository.name), job_name=job.name),
+        job_code_origin=origin,
+    )
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / f"{run.run_id}.log"
+    command = ExecuteRunArgs(
+        job_origin=origin, run_id=run.run_id, instance_ref=instance.get_ref(), set_exit_code_on_failure=True
+    ).get_command_args()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command] if command[0] == "dagster" else list(command),
+            cwd=location.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # A session of its own: Ctrl-C reaches it through stop(), once, and not twice.
+            start_new_session=True,
+            # A shell that starts a job in the background leaves SIGINT ignored, which a child would inherit.
+            preexec_fn=_mind_interrupts,  # noqa: PLW1509 (the parent has no other thread yet)
+        )
+    instance.add_run_tags(run.run_id, {PROCESS_TAG: json.dumps([os.uname().nodename, process.pid, _born(process.pid)])})
+    return Worker(run_id=run.run_id, log=log, _instance=instance, _process=process)
+
+
+def fail_abandoned(instance: dg.DagsterInstance) -> list[str]:
+    """Mark as failed every headless run whose process is gone without having said so; returns their ids.
+
+    Nobody else would: such a run has no launcher that could be asked about it.
+    """
+    abandoned = []
+    for run, _, alive in _headless(instance):
+        if not alive:
+            instance.report_run_failed(run, "The run's process is gone: it was killed, or the machine was restarted.")
+            abandoned.append(run.run_id)
+    return abandoned
+
+
+def outliving(instance: dg.DagsterInstance) -> list[tuple[str, int]]:
+    """Headless runs whose worker goes on although the `sluice run` that started it is gone: run id and process id."""
+    return [(run.run_id, pid) for run, pid, alive in _headless(instance) if alive]
+
+
+def _headless(instance: dg.DagsterInstance) -> Iterator[tuple[dg.DagsterRun, int, bool]]:
+    """The unfinished headless runs of this machine, with their process and whether it lives."""
+    statuses = [
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.NOT_STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    for run in instance.get_runs(dg.RunsFilter(statuses=statuses)):
+        if PROCESS_TAG not in run.tags:
+            continue
+        node, pid, born = json.loads(run.tags[PROCESS_TAG])
+        if node == os.uname().nodename:
+            yield run, pid, _born(pid) == born
+
+
+def _mind_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _born(pid: int) -> Any:
+    """When a process started, in whatever unit the system counts; ``None`` if there is none of that number."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.NoSuchProcess:
+        return None

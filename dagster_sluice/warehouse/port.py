@@ -1,0 +1,164 @@
+"""What a warehouse must be able to do. One adapter per file beside this one; the rest of the package speaks only to this.
+
+The values that cross the border are in ``values.py``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from dagster_sluice.warehouse.values import (
+    PARTITION_COLUMN,
+    Address,
+    Audit,
+    AuditRecord,
+    Batch,
+    Mended,
+    Publication,
+    QuarantineCount,
+    QuarantinedRow,
+    Replay,
+    TableStatus,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["PARTITION_COLUMN", "Warehouse"]
+
+
+class Warehouse(ABC):
+    """Where tables live. Safe to use from several processes at once; one instance belongs to one thread.
+
+    Every method raises `DatabaseUnreachable` if the database does not answer.
+    """
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Create or bring up to date the warehouse's own records. Doing it again changes nothing."""
+
+    @abstractmethod
+    def publish(self, batch: Batch) -> Publication:
+        """Replace one partition (or the whole unpartitioned table) in one transaction.
+
+        The good rows, the publication, the audit's record and the quarantined rows become visible together or not at
+        all. If the content is already what is published, nothing is rewritten and the result says ``unchanged``.
+
+        Raises:
+            PublishError: Somebody else published this partition since ``batch.base``, or the table in the warehouse
+                does not fit the columns.
+        """
+
+    @abstractmethod
+    def record_block(self, address: Address, partition: str | None, audit: AuditRecord) -> None:
+        """Record an audit whose batch was blocked. What is published stays."""
+
+    @abstractmethod
+    def current(self, address: Address, partitions: Sequence[str] | None = None) -> dict[str | None, Publication]:
+        """The current publication of each partition (all by default), in one query."""
+
+    @abstractmethod
+    def audits(self, correlation_id: str) -> list[Audit]:
+        """What became of every batch of one cause, in the order of judging."""
+
+    @abstractmethod
+    def read(
+        self, address: Address, *, columns: Sequence[str] | None = None, partitions: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Rows of a published table, without the bookkeeping column.
+
+        Args:
+            address: The table.
+            columns: The columns wanted, all by default.
+            partitions: The partitions wanted, all by default.
+
+        Raises:
+            TableError: There is no such table, or no such column.
+        """
+
+    @abstractmethod
+    def columns(self, address: Address) -> dict[str, str]:
+        """The columns of a table and their types in the database's words, in order; empty if there is no table.
+
+        A partitioned table has one more than its contract, `PARTITION_COLUMN`.
+        """
+
+    @abstractmethod
+    def values(self, address: Address, column: str) -> list[Any]:
+        """The distinct values of a published column, without NULL.
+
+        Raises:
+            TableError: There is no such table, or no such column.
+        """
+
+    @abstractmethod
+    def tables(self) -> list[TableStatus]:
+        """Every table that has a publication, by address."""
+
+    @abstractmethod
+    def quarantined(
+        self,
+        address: Address | None = None,
+        partition: str | None = None,
+        *,
+        status: str | None = "open",
+        limit: int | None = 100,
+    ) -> list[QuarantinedRow]:
+        """Rows in quarantine, newest first; ``None`` asks for any status, or for all of them."""
+
+    @abstractmethod
+    def quarantine_rows(self, ids: Sequence[int]) -> list[QuarantinedRow]:
+        """These rows of the quarantine, by number, whatever their status; those that are not there are left out."""
+
+    @abstractmethod
+    def quarantine_counts(self) -> list[QuarantineCount]:
+        """How many rows are kept, by table and status."""
+
+    @abstractmethod
+    def mended(self, address: Address, partition: str | None) -> list[Mended]:
+        """The replayed rows of a partition, with what was published for them."""
+
+    @abstractmethod
+    def replay(self, request: Replay) -> Publication | None:
+        """Add quarantined rows to a published partition, in one transaction.
+
+        The rows, the new publication, the audit's record and the new status of the quarantined rows become visible
+        together or not at all. Without ``request.rows`` only the reasons of the failed ones change, and there is no
+        new publication.
+
+        Raises:
+            PublishError: Somebody else published this partition since ``request.base``, or one of the rows is not open
+                any more; nothing has changed.
+        """
+
+    @abstractmethod
+    def discard(self, ids: Sequence[int], *, why: str) -> list[int]:
+        """Mark open rows as not wanted; returns the numbers of those that were open."""
+
+    @abstractmethod
+    def prune(
+        self,
+        *,
+        before: dt.datetime | None = None,
+        keep: int | None = None,
+        include_open: bool = False,
+        dry_run: bool = False,
+    ) -> list[QuarantineCount]:
+        """Drop rows from the quarantine, the oldest first; open ones only if asked to, and last.
+
+        Args:
+            before: Rows that were last seen before this moment go.
+            keep: So many rows may be left; of what is more, the oldest go.
+            include_open: Whether open rows may go too. They are lost: nothing else has them.
+            dry_run: Change nothing.
+
+        Returns:
+            What went (or would go), by table and status.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of connections. The next call opens new ones."""

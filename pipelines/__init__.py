@@ -1,0 +1,1 @@
+"""The reference platform: its definitions, jobs and schedules."""
