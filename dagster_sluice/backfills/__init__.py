@@ -1,0 +1,1 @@
+"""Backfills: find the gaps, plan within a budget, launch, learn from failures."""
