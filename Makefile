@@ -1,4 +1,4 @@
-# make run | ui | test | lint | types | bench | clean : each does its own set-up.
+# make run | ui | test | chaos | lint | types | bench | clean : each does its own set-up.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,13 +10,14 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is set up for another project must not lead here.
 unexport DAGSTER_HOME PYTHONPATH
 
-.PHONY: run ui test conformance lint types bench setup lock clean
+.PHONY: run ui test chaos conformance lint types bench setup lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run    set up, start a private Postgres, run the last 14 days of flights through the gate"
 	@echo "make ui     open the Dagster UI on the same instance (PORT=3000)"
 	@echo "make test   run the tests"
+	@echo "make chaos  kill publishers, replays and the server 300 times, and prove that nothing is lost (KILLS=300 SEED=…)"
 	@echo "make conformance  compare the fast engine with Great Expectations, in full"
 	@echo "make lint | types | bench | lock | clean"
 
@@ -39,6 +40,10 @@ ui: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The seed that it prints makes the same kills again: make chaos SEED=…
+chaos: $(READY)
+	SLUICE_CHAOS_KILLS=$(or $(KILLS),300) SLUICE_CHAOS_SEED=$(SEED) $(BIN)/python -m pytest tests/chaos --capture=no
 
 # Great Expectations' own cases, out of its source distribution, and many generated ones: both engines, compared.
 GX_SDIST := .sluice/gx-sdist

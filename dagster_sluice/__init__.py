@@ -5,15 +5,15 @@ Tables are audited before they are published; what fails is kept, explained and 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dagster_sluice.errors import SluiceError
+from dagster_sluice.lazy import lazily
 
 if TYPE_CHECKING:
     from dagster_sluice.contracts import Column, Contract, Expectation, Policy, Severity, load_contract
     from dagster_sluice.gates import Verdict, audit
-    from dagster_sluice.tables import TableContext, WarehouseIOManager, WarehouseResource, gate, table
+    from dagster_sluice.tables import TableContext, WarehouseIOManager, WarehouseResource, gate, table, table_from_sql
 
 __all__ = [
     "Column",
@@ -30,6 +30,7 @@ __all__ = [
     "gate",
     "load_contract",
     "table",
+    "table_from_sql",
 ]
 
 __version__ = "0.1.0"
@@ -49,15 +50,10 @@ _HOMES = {
     "gate": "tables",
     "load_contract": "contracts",
     "table": "tables",
+    "table_from_sql": "tables",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def _register() -> None:

@@ -5,12 +5,14 @@
     SluiceError
     ├── SettingError            a setting (environment variable, option, file) is wrong
     ├── DatabaseUnreachable     the database in the settings does not answer
+    │   └── OutcomeUnknown      it was lost during a commit, and nobody knows whether that took place
     ├── EmbeddedServerError     the private Postgres cannot be made or started
     ├── ContractError           one or more contracts are wrong; every culprit with file, line, column
     ├── ExpectationError        expectations that cannot be judged as written; every culprit
     ├── EngineDisagreement      two engines judge one batch differently; every difference
     ├── FrameError              a frame that cannot be judged or published at all
     ├── TableError              a table declared wrongly, or asked for and not there
+    ├── QueryError              SQL that is refused; with its file and line
     └── PublishError            a publish that was refused; nothing has changed
 
 An error says **what** is wrong, **which** culprits, and **what to do**. It takes its culprits as data, builds its
@@ -32,7 +34,9 @@ __all__ = [
     "EngineDisagreement",
     "ExpectationError",
     "FrameError",
+    "OutcomeUnknown",
     "PublishError",
+    "QueryError",
     "SettingError",
     "SluiceError",
     "TableError",
@@ -105,6 +109,10 @@ class DatabaseUnreachable(SluiceError):  # noqa: N818 (it says what is, as httpx
     """The database that the settings name does not answer, or refuses us."""
 
 
+class OutcomeUnknown(DatabaseUnreachable):
+    """The database was lost while a change was being committed. It took place wholly or not at all; a rerun settles it."""
+
+
 class EmbeddedServerError(SluiceError):
     """The private Postgres cannot be created, started or stopped."""
 
@@ -127,6 +135,10 @@ class FrameError(SluiceError):
 
 class TableError(SluiceError):
     """A table that is declared wrongly, or asked for and not there."""
+
+
+class QueryError(SluiceError):
+    """SQL that is refused, by us or by the database. Carries its place and the database's message."""
 
 
 class PublishError(SluiceError):

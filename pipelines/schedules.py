@@ -1,29 +1,28 @@
 """What runs by itself, and when."""
 
+import datetime as dt
 from typing import Any
 
 import dagster as dg
 
 from assets.flights.tables import TABLES
+from dagster_sluice.backfills import nightly_backfill
+from dagster_sluice.holds import hold_job
 from dagster_sluice.quarantine import replay_job
 
-nightly_job = dg.define_asset_job(
-    "nightly",
-    selection=dg.AssetSelection.groups("flights", "marts"),
-    description="Yesterday's flights through the gate into the warehouse, then the marts.",
-)
-
-nightly = dg.build_schedule_from_partitioned_job(
-    nightly_job,
+nightly = nightly_backfill(
+    dg.AssetSelection.groups("flights", "marts"),
     name="nightly",
-    hour_of_day=2,
-    minute_of_hour=0,
-    description="02:00 New York: the day that ended at midnight.",
+    cron="0 2 * * *",
+    timezone="America/New_York",
+    window=dt.timedelta(days=30),
+    description="02:00 New York: yesterday, and what else of the last 30 days is missing, failed or out of date.",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 
 # From the UI: choose the job, open the launchpad, name the rows or the table.
 replay_quarantine = replay_job(TABLES)
+decide_holds = hold_job(TABLES)
 
-JOBS: list[Any] = [nightly_job, replay_quarantine]
+JOBS: list[Any] = [replay_quarantine, decide_holds]
 SCHEDULES = [nightly]

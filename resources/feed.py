@@ -34,6 +34,7 @@ from dagster import ConfigurableResource
 from pyarrow import csv as arrow_csv
 from pydantic import Field
 
+from dagster_sluice.contracts.csv_faults import first_fault, unclosed
 from dagster_sluice.errors import Culprit, SettingError
 
 __all__ = [
@@ -343,11 +344,25 @@ def _text_of(source: _Source) -> bytes:
         return archive.read(members[0])
 
 
+def _refuse_fault(source: _Source, text: bytes) -> None:
+    fault = first_fault(text, delimiter=",")
+    if fault is not None:
+        raise SettingError(
+            f"The flights feed cannot read its {source.table}.",
+            culprits=[Culprit(problem=fault[1], file=source.path, line=fault[0])],
+            mend=_mend(packaged=source.packaged),
+        )
+
+
 def _parse(source: _Source) -> pa.Table:
     schema = SCHEMAS[source.table]
+    data = b""
     try:
+        data = _text_of(source)
+        if unclosed(data):
+            _refuse_fault(source, data)
         frame = arrow_csv.read_csv(
-            io.BytesIO(_text_of(source)),
+            io.BytesIO(data),
             convert_options=arrow_csv.ConvertOptions(
                 include_columns=schema.names,
                 column_types=schema,
@@ -360,8 +375,10 @@ def _parse(source: _Source) -> pa.Table:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise _damaged(source, f"The zip archive is damaged: {error}.") from error
     except KeyError as error:
+        _refuse_fault(source, data)
         raise _damaged(source, f"A column is missing: {error.args[0]}") from error
     except pa.ArrowException as error:
+        _refuse_fault(source, data)
         raise _damaged(source, f"It is not the csv it should be: {error}") from error
     for place, name in enumerate(schema.names):
         if name in _TEXT_WHERE_NA_IS_MISSING:

@@ -21,6 +21,8 @@ from dagster_sluice.embedded.processes import postgres_in
 
 ROOT = Path(__file__).parents[1]
 SLUICE = str(Path(sys.executable).with_name("sluice"))
+PATIENCE = 900.0
+"""Seconds after which a command is given up; none takes so long unless it fails, however slow the machine."""
 _LEFT_BEHIND = {"dagster_sluice", "tests", "docs"}
 """The package is installed; a copy beside the project would be a second one."""
 
@@ -88,7 +90,7 @@ class Checkout:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
         )
 
-    def sluice(self, *arguments: str, timeout: float = 150, **changes: str | None) -> Finished:
+    def sluice(self, *arguments: str, timeout: float = PATIENCE, **changes: str | None) -> Finished:
         """Run ``sluice`` to its end."""
         return finished(self.start(SLUICE, *arguments, **changes), timeout=timeout)
 
@@ -126,7 +128,7 @@ class Checkout:
         return None
 
 
-def finished(process: "subprocess.Popen[str]", *, timeout: float = 150) -> Finished:
+def finished(process: "subprocess.Popen[str]", *, timeout: float = PATIENCE) -> Finished:
     """Wait for a command; one that does not end in time is killed."""
     began = time.monotonic()
     try:

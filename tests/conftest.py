@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -13,6 +14,10 @@ from dagster_sluice.embedded import EmbeddedPostgres
 from dagster_sluice.warehouse.postgres import PostgresWarehouse
 
 _numbers = itertools.count(1)
+
+# A slow, loaded machine is no fault of what is tested.
+hypothesis.settings.register_profile("steady", deadline=None)
+hypothesis.settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

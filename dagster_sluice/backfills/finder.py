@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from dagster_sluice.backfills.gaps import Ints, Reason, TableFacts, TableGaps
+from dagster_sluice.backfills.gaps import Reason, TableFacts, TableGaps
 
 __all__ = ["find_gaps"]
 
@@ -71,10 +71,10 @@ def _gaps(facts: TableFacts, found: Mapping[str, TableGaps]) -> TableGaps:
 
 def _hopeless(facts: TableFacts, found: Mapping[str, TableGaps]) -> dict[int, str]:
     why = dict(facts.unfillable)
-    for parent in facts.parents:
-        absent: Ints = np.flatnonzero(parent.indices < 0)
-        for position in _owners(parent.offsets, absent):
-            why.setdefault(position, NO_PARENT.format(table=parent.table))
+    for parent in (one for one in facts.parents if not one.optional):
+        absent = parent.owners(np.flatnonzero(parent.indices < 0))
+        for position in absent[0]:
+            why.setdefault(int(position), NO_PARENT.format(table=parent.table))
         if parent.table not in found:
             continue
         upstream = found[parent.table]
@@ -82,12 +82,7 @@ def _hopeless(facts: TableFacts, found: Mapping[str, TableGaps]) -> dict[int, st
         if not lost:
             continue
         places = np.flatnonzero(np.isin(parent.indices, np.array(lost, np.int64)))
-        for position, place in zip(_owners(parent.offsets, places), places, strict=True):
-            key = upstream.facts.keys[parent.indices[place]]
-            why.setdefault(position, HOPELESS_PARENT.format(table=parent.table, partition=key))
+        for position, place in parent.owners(places).T:
+            key = upstream.facts.keys[int(parent.indices[place])]
+            why.setdefault(int(position), HOPELESS_PARENT.format(table=parent.table, partition=key))
     return why
-
-
-def _owners(offsets: Ints, places: Ints) -> list[int]:
-    """The partitions to which these places among the upstream positions belong."""
-    return [int(one) for one in np.searchsorted(offsets, places, side="right") - 1]

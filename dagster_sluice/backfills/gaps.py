@@ -69,17 +69,22 @@ ALL_REASONS = Reason(0x7F)
 class Parent:
     """The upstream partitions of which each partition of a table is made.
 
-    Those of partition ``i`` are ``indices[offsets[i]:offsets[i + 1]]``, positions among the upstream table's keys.
+    Those of partition ``i`` are ``indices[offsets[i]:offsets[i + 1]]``, positions among the upstream table's keys; of one
+    that is ``everywhere``, each partition is made of all ``indices``.
 
     Attributes:
         table: The upstream table.
         offsets: One more than there are partitions.
         indices: Positions; -1 is an upstream partition that does not exist and never will.
+        everywhere: Every partition is made of the same ones; then ``offsets`` only tells how many partitions there are.
+        optional: A partition can be made of those that are published; otherwise all of them are needed.
     """
 
     table: str
     offsets: Ints
     indices: Ints
+    everywhere: bool = False
+    optional: bool = False
 
     @classmethod
     def same(cls, table: str, count: int) -> Parent:
@@ -97,8 +102,17 @@ class Parent:
             indices=np.array(flat, np.int64),
         )
 
+    @classmethod
+    def shared(cls, table: str, positions: Sequence[int], count: int, *, optional: bool = False) -> Parent:
+        """Each of ``count`` partitions is made of the same upstream partitions."""
+        offsets = np.zeros(count + 1, np.int64)
+        indices = np.array(positions, np.int64)
+        return cls(table=table, offsets=offsets, indices=indices, everywhere=True, optional=optional)
+
     def positions(self, index: int) -> Ints:
         """Those of one partition."""
+        if self.everywhere:
+            return self.indices
         return self.indices[self.offsets[index] : self.offsets[index + 1]]
 
     def greatest(self, values: Ints) -> Ints:
@@ -107,11 +121,30 @@ class Parent:
         if not len(self.indices):
             return np.zeros(count, np.int64)
         taken = np.where(self.indices < 0, 0, values[self.indices] if len(values) else 0)
+        if self.everywhere:
+            return np.full(count, taken.max(), np.int64)
         filled = self.offsets[:-1] < self.offsets[1:]
         found = np.zeros(count, np.int64)
         # A segment that is empty would take the value of its neighbour.
         found[filled] = np.maximum.reduceat(taken, self.offsets[:-1][filled])
         return found
+
+    def owners(self, places: Ints) -> Ints:
+        """The partitions to which these places among ``indices`` belong, and for each its place, as two rows."""
+        if self.everywhere:
+            count = len(self.offsets) - 1
+            return np.stack([np.repeat(np.arange(count), len(places)), np.tile(places, count)])
+        return np.stack([np.searchsorted(self.offsets, places, side="right") - 1, places])
+
+    def spread(self, values: Ints, count: int) -> Ints:
+        """For each of ``count`` upstream partitions the sum of the values of the partitions made of it."""
+        there = self.indices >= 0
+        if self.everywhere:
+            found = np.zeros(count, np.int64)
+            found[self.indices[there]] = values.sum()
+            return found
+        sums = np.bincount(self.indices[there], np.repeat(values, np.diff(self.offsets))[there], minlength=count)
+        return sums.astype(np.int64)
 
     def any(self, values: Bools) -> Bools:
         """For each partition whether one of its upstream partitions is marked."""

@@ -148,19 +148,19 @@ class _Planner:
             own = np.where(found.reasons > 0, weights[table] + 1, 0)
             for parent in found.facts.parents:
                 if parent.table in weights:
-                    there = parent.indices >= 0
-                    spread = np.repeat(own, np.diff(parent.offsets))
-                    np.add.at(weights[parent.table], parent.indices[there], spread[there])
+                    weights[parent.table] += parent.spread(own, len(weights[parent.table]))
         return weights
 
-    def _rank(self, weights: Mapping[str, Ints]) -> Callable[[tuple[str, int]], tuple[int, int, int]]:
+    def _rank(self, weights: Mapping[str, Ints]) -> Callable[[tuple[str, int]], tuple[bool, int, int, int]]:
         depth = {name: number for number, name in enumerate(self.gaps)}
+        # What is made of whatever there is comes when it is known what there will be.
+        last = {name: any(one.optional for one in found.facts.parents) for name, found in self.gaps.items()}
         sign = 1 if self.order is Order.OLDEST else -1
 
-        def rank(candidate: tuple[str, int]) -> tuple[int, int, int]:
+        def rank(candidate: tuple[str, int]) -> tuple[bool, int, int, int]:
             table, position = candidate
             start = int(self.gaps[table].facts.starts[position])
-            return -int(weights[table][position]), sign * start, depth[table]
+            return last[table], -int(weights[table][position]), sign * start, depth[table]
 
         return rank
 
@@ -234,6 +234,10 @@ class _Planner:
             upstream = self.gaps.get(parent.table)
             if upstream is None:
                 continue
+            if parent.optional:
+                there = (upstream.facts.published > 0) | (self.decisions[parent.table] == Decision.PLANNED)
+                ready = ready and bool(there[parent.positions(position)].any())
+                continue
             for place in map(int, parent.positions(position)):
                 one = (parent.table, place)
                 if place < 0 or one in chain or self.decisions[parent.table][place] == Decision.PLANNED:
@@ -252,7 +256,7 @@ class _Planner:
             decisions[left] = Decision.CIRCUIT_OPEN
         never = (Decision.PARKED, Decision.WAITING, Decision.CIRCUIT_OPEN, Decision.UPSTREAM, Decision.UNFILLABLE)
         for parent in self.gaps[table].facts.parents:
-            if parent.table in self.gaps:
+            if parent.table in self.gaps and not parent.optional:
                 stuck = np.isin(self.decisions[parent.table], never) & (self.gaps[parent.table].facts.published == 0)
                 decisions[left & parent.any(stuck)] = Decision.UPSTREAM
 

@@ -23,14 +23,18 @@ app = typer.Typer(
 
 
 def _assemble() -> None:
-    from dagster_sluice.cli import contract, database, doctor, quarantine, run, tables, ui
+    from dagster_sluice.cli import backfill, contract, database, doctor, gate, hold, quarantine, report, run, tables, ui
 
     app.command("run")(run.run)
     app.command("ui")(ui.ui)
     app.command("tables")(tables.tables)
+    app.add_typer(backfill.app, name="backfill")
     app.add_typer(quarantine.app, name="quarantine")
+    app.add_typer(hold.app, name="hold")
     app.add_typer(contract.app, name="contract")
+    app.add_typer(gate.app, name="gate")
     app.add_typer(database.app, name="db")
+    app.command("report")(report.report)
     app.command("doctor")(doctor.doctor)
 
 

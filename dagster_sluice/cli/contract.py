@@ -3,6 +3,7 @@
 import glob
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -52,6 +53,7 @@ def check(
         contracts = load_contracts(written)
     except ContractError as wrong:
         culprits.extend(wrong.culprits)
+    culprits.extend(_classes(contracts))
     for path in suites:
         try:
             expectations += len(expectations_from_suite(path))
@@ -144,6 +146,18 @@ def init(
             "The contract cannot be written.", culprits=[Culprit(file=output, problem=problem)]
         ) from failure
     display.note(f"Wrote {output}: {_count(len(seen.columns), 'column')}, observed in {_count(seen.rows, 'row')}.")
+
+
+def _classes(contracts: Iterable[Contract]) -> list[Culprit]:
+    """What is wrong with the classes that contracts name; only they need Great Expectations."""
+    named = [item for contract in contracts for item in contract.expectations if item.import_path is not None]
+    if not named:
+        return []
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    from dagster_sluice.gates.classes import unusable
+
+    return unusable(named)
 
 
 def _files(named: Iterable[str]) -> tuple[list[Path], list[Path], list[Culprit]]:
@@ -290,13 +304,12 @@ def _observed(source: str) -> tuple["Profile", str | None, str, str]:
 def _published(schema: str, name: str) -> "Profile":
     from dagster_sluice.contracts import Column
     from dagster_sluice.contracts.profile import profile
-    from dagster_sluice.embedded import database_url
     from dagster_sluice.warehouse import PARTITION_COLUMN, Address
-    from dagster_sluice.warehouse.postgres import PostgresWarehouse
+    from dagster_sluice.warehouse.opening import open_warehouse
     from dagster_sluice.warehouse.types import postgres_type
 
     address = Address(schema=schema, table=name)
-    warehouse = PostgresWarehouse(database_url())
+    warehouse = open_warehouse()
     try:
         types = warehouse.columns(address)
         rows = warehouse.read(address, columns=list(types) or None)

@@ -26,12 +26,13 @@ def embedded() -> EmbeddedPostgres | None:
 
 @contextlib.contextmanager
 def opened_warehouse() -> Iterator[Warehouse]:
-    """The warehouse in the database in use, once that has answered: it says best why it does not."""
-    from dagster_sluice.warehouse.postgres import PostgresWarehouse
+    """The warehouse in use, once its database has answered: it says best why it does not."""
+    from dagster_sluice.warehouse.opening import is_duckdb, open_warehouse, warehouse_url
 
-    found = database_url()
-    check_reachable(found)
-    warehouse = PostgresWarehouse(found)
+    found = warehouse_url()
+    if not is_duckdb(found):
+        check_reachable(found)
+    warehouse = open_warehouse(found)
     try:
         yield warehouse
     finally:

@@ -10,10 +10,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from dagster_sluice.cli.work import Work
+from dagster_sluice.tables.approval import waits
 from dagster_sluice.warehouse import Audit, Result
 
 __all__ = ["Bar", "Failed", "Outcome", "listing", "note", "outcome", "progress"]
@@ -56,7 +57,8 @@ class Outcome:
     @property
     def good(self) -> bool:
         """Whether everything is published and built."""
-        return not self.failures and not any(audit.result is Result.BLOCKED for audit in self.audits)
+        stopped = (Result.BLOCKED, Result.HELD)
+        return not self.failures and not any(audit.result in stopped for audit in self.audits)
 
 
 class Bar:
@@ -76,11 +78,12 @@ class Bar:
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Bar]:
-    """Show how far a number of batches has come, on standard error."""
-    shown = Progress(
-        TextColumn(f"{what:<7}"), BarColumn(bar_width=40), MofNCompleteColumn(), TimeElapsedColumn(), console=_err
-    )
+def progress(what: str, total: int, *, remaining: bool = False) -> Iterator[Bar]:
+    """Show how far a number of batches has come, on standard error, and how long the rest will take."""
+    columns = [TextColumn(f"{what:<7}"), BarColumn(bar_width=40), MofNCompleteColumn(), TimeElapsedColumn()]
+    if remaining:
+        columns += [TextColumn("left"), TimeRemainingColumn()]
+    shown = Progress(*columns, console=_err)
     with shown:
         yield Bar(shown, shown.add_task(what, total=total))
 
@@ -153,6 +156,8 @@ def _days(found: Outcome) -> list[dict[str, Any]]:
         results = {audit.result for audit in audits}
         if Result.BLOCKED in results:
             result = "blocked"
+        elif Result.HELD in results:
+            result = "held"
         elif not final:
             result = "not reached"
         else:
@@ -175,7 +180,7 @@ def _days(found: Outcome) -> list[dict[str, Any]]:
 
 def _totals(found: Outcome, days: Sequence[Mapping[str, Any]]) -> None:
     new = sum(day["result"] == "published" for day in days)
-    blocked = [audit for audit in found.audits if audit.result is Result.BLOCKED]
+    stopped = [audit for audit in found.audits if audit.result in (Result.BLOCKED, Result.HELD)]
     whole = [audit for audit in found.audits if audit.partition is None]
     changed = [audit for audit in whole if audit.result is Result.PUBLISHED]
     if days:
@@ -197,9 +202,11 @@ def _totals(found: Outcome, days: Sequence[Mapping[str, Any]]) -> None:
     if found.good and not new and not changed and not found.marts:
         _out.print("Nothing has changed since the last run, so nothing new was published.")
     _out.print(f"Took {found.seconds:.0f} s.")
-    for audit in blocked:
+    for audit in stopped:
         where = f"{audit.address}" + (f" {audit.partition}" if audit.partition else "")
-        _out.print(f"[red]blocked[/red] {escape(where)}: {escape(' '.join(audit.reasons))}", soft_wrap=True)
+        why = [*audit.reasons, *([waits(audit.hold)] if audit.hold is not None else [])]
+        word = f"[red]{audit.result.value}[/red]"
+        _out.print(f"{word} {escape(where)}: {escape(' '.join(why))}", soft_wrap=True)
     for failure in found.failures:
         _out.print(
             f"[red]failed[/red] run {failure.run_id}: {escape(failure.why)}\n  log: {escape(str(failure.log))}",
@@ -230,6 +237,7 @@ def _as_json(found: Outcome, days: Sequence[Mapping[str, Any]]) -> dict[str, Any
                 "failed": audit.failed,
                 "seconds": round(audit.seconds, 3),
                 "reasons": list(audit.reasons),
+                "hold": audit.hold,
             }
             for audit in found.audits
         ],

@@ -39,6 +39,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     """Check Python, packages, directories, database and workspace. Exits with 2 if something must be mended."""
     findings = [_python(), *_packages()]
     findings.extend(_try(what, look) for what, look in (("directory", _directory), ("database", _database)))
+    if os.environ.get("SLUICE_WAREHOUSE_URL"):
+        findings.append(_try("warehouse", _warehouse))
     findings.append(_try("Dagster storage", _storage))
     findings.append(_try("workspace", _workspace))
     display.listing(
@@ -107,6 +109,15 @@ def _database() -> str:
             mend="GRANT CREATE ON DATABASE … TO the user of SLUICE_DATABASE_URL.",
         )
     return f"Postgres {row[0] if row else '?'} at {redact(url)}"
+
+
+def _warehouse() -> str:
+    from dagster_sluice.cli.database import opened_warehouse
+    from dagster_sluice.embedded import redact
+    from dagster_sluice.warehouse.opening import warehouse_url
+
+    with opened_warehouse() as warehouse:
+        return f"{redact(warehouse_url())}, {len(warehouse.tables())} tables"
 
 
 def _storage() -> str:

@@ -18,11 +18,12 @@ from dagster_sluice.cli.instance import opened_instance
 from dagster_sluice.cli.location import Location, load_location
 from dagster_sluice.cli.work import Work, last_change, partition_tags, ranges, stale_partitions, survey
 from dagster_sluice.cli.worker import Worker, fail_abandoned, outliving, start
-from dagster_sluice.embedded import database_url, sluice_home
+from dagster_sluice.embedded import sluice_home
 from dagster_sluice.errors import SettingError
+from dagster_sluice.failpoints import failpoint
 from dagster_sluice.tables.inputs import address_of
 from dagster_sluice.warehouse import Audit, Result
-from dagster_sluice.warehouse.postgres import PostgresWarehouse
+from dagster_sluice.warehouse.opening import open_warehouse
 
 __all__ = ["run"]
 
@@ -34,7 +35,7 @@ def run(
 ) -> None:
     """Run the main job headless: extract, audit, publish, then the marts.
 
-    Exits with 0 if every batch was published or unchanged, 1 if something was blocked or failed.
+    Exits with 0 if every batch was published or unchanged, 1 if something was blocked, is held, or failed.
     """
     with _only_one(), opened_instance() as instance:
         location = load_location(Path.cwd())
@@ -67,7 +68,7 @@ class _Session:
     def __init__(self, location: Location, instance: dg.DagsterInstance, select: str | None, last: int) -> None:
         self.location = location
         self.instance = instance
-        self.warehouse = PostgresWarehouse(database_url())
+        self.warehouse = open_warehouse()
         self.correlation_id = f"run-{uuid.uuid4().hex[:12]}"
         self._started = dt.datetime.now(dt.timezone.utc)
         self.work: Work = survey(location.repository.asset_graph, select=select, last=last, now=self._started)
@@ -192,6 +193,7 @@ class _Session:
         for _ in self.worker.ticks(0.5):
             if bar is not None:
                 bar.reach(len(self._audits()))
+        failpoint("run.finished")
         ended = self.worker.finish()
         worker, self.worker = self.worker, None
         if bar is not None:

@@ -1,5 +1,6 @@
 """``sluice tables``: what is published, and where."""
 
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -11,9 +12,10 @@ __all__ = ["tables"]
 
 
 def tables(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the published tables: where each lives, its partitions and rows, its quarantine, its last publish."""
+    """List the published tables: where each lives, its partitions and rows, its quarantine, what waits, its last publish."""
     with opened_warehouse() as warehouse:
         found = warehouse.tables()
+        held = Counter(hold.address for hold in warehouse.holds(limit=None))
     display.listing(
         [
             {
@@ -24,6 +26,7 @@ def tables(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
                 "last": status.last_partition,
                 "rows": status.rows,
                 "quarantined": status.rows_quarantined,
+                "held": held[status.address],
                 "last_publish": status.last_publish.isoformat(timespec="seconds"),
             }
             for status in found
@@ -31,3 +34,6 @@ def tables(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         as_json=as_json,
         empty="Nothing is published yet. `sluice run` publishes.",
     )
+    if held and not as_json:
+        what = "1 batch waits" if sum(held.values()) == 1 else f"{sum(held.values()):,} batches wait"
+        display.note(f"{what} for a person: `sluice hold list`.")

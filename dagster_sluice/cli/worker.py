@@ -5,6 +5,7 @@ in the UI, with its logs, of the same code location. The private names this take
 ``tests/upstream/test_dagster_location.py``.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -19,11 +20,19 @@ import dagster as dg
 from dagster._core.definitions.events import AssetKey
 
 from dagster_sluice.cli.location import Location
+from dagster_sluice.failpoints import failpoint
 
-__all__ = ["PROCESS_TAG", "Worker", "fail_abandoned", "outliving", "start"]
+__all__ = ["PROCESS_TAG", "Worker", "create_run", "fail_abandoned", "outliving", "start", "start_run"]
 
 PROCESS_TAG = "sluice/process"
 """Names the machine and the worker's process of a headless run, so that an abandoned one can be told."""
+
+LAUNCHER_TAG = "sluice/launcher"
+"""Names the process that created a headless run and is to start it."""
+
+_WHEN_NOTED = 'read -r go && exec "$@" </dev/null'
+"""Becomes the worker when it is told to. If we die before the process is noted, nobody tells it, and it ends: otherwise
+it would work on a run that the next command takes for abandoned."""
 
 _GRACE_SECONDS = 30.0
 
@@ -99,16 +108,69 @@ def start(
         tags: The run's tags; the partition or the range of partitions is among them.
         logs: Directory for the worker's output.
     """
-    from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+    return start_run(location, instance, create_run(location, instance, assets, tags), logs)
+
+
+def create_run(
+    location: Location, instance: dg.DagsterInstance, assets: set[AssetKey], tags: Mapping[str, str]
+) -> dg.DagsterRun:
+    """Create a run over these assets, for this process to start."""
     from dagster._core.remote_origin import RemoteJobOrigin, RemoteRepositoryOrigin
-    from dagster._grpc.types import ExecuteRunArgs
 
     repository = location.repository
     job = repository.get_implicit_job_def_for_assets(list(assets))
     if job is None:
         raise ValueError(f"no one job can hold {sorted(key.to_user_string() for key in assets)}")
-    origin = JobPythonOrigin(
-        job_name=job.name,
+    run = instance.create_run_for_job(
+        job.get_subset(asset_selection=assets),
+        tags={**tags, LAUNCHER_TAG: _identity(os.getpid())},
+        asset_selection=assets,
+        remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(location.origin, repository.name), job_name=job.name),
+        job_code_origin=_code(location, job.name),
+    )
+    failpoint("run.created")
+    return run
+
+
+def start_run(location: Location, instance: dg.DagsterInstance, run: dg.DagsterRun, logs: Path) -> Worker:
+    """Start the worker of a run that was created."""
+    from dagster._grpc.types import ExecuteRunArgs
+
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / f"{run.run_id}.log"
+    command = ExecuteRunArgs(
+        job_origin=_code(location, run.job_name),
+        run_id=run.run_id,
+        instance_ref=instance.get_ref(),
+        set_exit_code_on_failure=True,
+    ).get_command_args()
+    wanted = [sys.executable, "-m", *command] if command[0] == "dagster" else list(command)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", _WHEN_NOTED, "sh", *wanted],
+            cwd=location.directory,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # A session of its own: Ctrl-C reaches it through stop(), once, and not twice.
+            start_new_session=True,
+            # A shell that starts a job in the background leaves SIGINT ignored, which a child would inherit.
+            preexec_fn=_mind_interrupts,  # noqa: PLW1509 (the parent has no other thread yet)
+        )
+    failpoint("run.launched")
+    instance.add_run_tags(run.run_id, {PROCESS_TAG: _identity(process.pid)})
+    failpoint("run.noted")
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError), process.stdin as go:
+            go.write(b"go\n")
+    return Worker(run_id=run.run_id, log=log, _instance=instance, _process=process)
+
+
+def _code(location: Location, job: str) -> Any:
+    from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+
+    return JobPythonOrigin(
+        job_name=job,
         repository_origin=RepositoryPythonOrigin(
             executable_path=sys.executable,
             code_pointer=location.pointer,
@@ -117,32 +179,11 @@ def start(
             container_context=None,
         ),
     )
-    run = instance.create_run_for_job(
-        job.get_subset(asset_selection=assets),
-        tags=dict(tags),
-        asset_selection=assets,
-        remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(location.origin, repository.name), job_name=job.name),
-        job_code_origin=origin,
-    )
-    logs.mkdir(parents=True, exist_ok=True)
-    log = logs / f"{run.run_id}.log"
-    command = ExecuteRunArgs(
-        job_origin=origin, run_id=run.run_id, instance_ref=instance.get_ref(), set_exit_code_on_failure=True
-    ).get_command_args()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command] if command[0] == "dagster" else list(command),
-            cwd=location.directory,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            # A session of its own: Ctrl-C reaches it through stop(), once, and not twice.
-            start_new_session=True,
-            # A shell that starts a job in the background leaves SIGINT ignored, which a child would inherit.
-            preexec_fn=_mind_interrupts,  # noqa: PLW1509 (the parent has no other thread yet)
-        )
-    instance.add_run_tags(run.run_id, {PROCESS_TAG: json.dumps([os.uname().nodename, process.pid, _born(process.pid)])})
-    return Worker(run_id=run.run_id, log=log, _instance=instance, _process=process)
+
+
+def _identity(pid: int) -> str:
+    """A process of this machine, so that no later one with its number is taken for it."""
+    return json.dumps([os.uname().nodename, pid, _born(pid)])
 
 
 def fail_abandoned(instance: dg.DagsterInstance) -> list[str]:
@@ -160,7 +201,11 @@ def fail_abandoned(instance: dg.DagsterInstance) -> list[str]:
 
 def outliving(instance: dg.DagsterInstance) -> list[tuple[str, int]]:
     """Headless runs whose worker goes on although the `sluice run` that started it is gone: run id and process id."""
-    return [(run.run_id, pid) for run, pid, alive in _headless(instance) if alive]
+    return [
+        (run.run_id, pid)
+        for run, pid, alive in _headless(instance)
+        if alive and not (LAUNCHER_TAG in run.tags and _lives(run.tags[LAUNCHER_TAG]))
+    ]
 
 
 def _headless(instance: dg.DagsterInstance) -> Iterator[tuple[dg.DagsterRun, int, bool]]:
@@ -172,11 +217,18 @@ def _headless(instance: dg.DagsterInstance) -> Iterator[tuple[dg.DagsterRun, int
         dg.DagsterRunStatus.CANCELING,
     ]
     for run in instance.get_runs(dg.RunsFilter(statuses=statuses)):
-        if PROCESS_TAG not in run.tags:
+        # Before its own process is known, a run has only the one that will start it.
+        tag = run.tags.get(PROCESS_TAG) or run.tags.get(LAUNCHER_TAG)
+        if tag is None:
             continue
-        node, pid, born = json.loads(run.tags[PROCESS_TAG])
+        node, pid, _ = json.loads(tag)
         if node == os.uname().nodename:
-            yield run, pid, _born(pid) == born
+            yield run, pid, _lives(tag)
+
+
+def _lives(tag: str) -> bool:
+    node, pid, born = json.loads(tag)
+    return bool(node == os.uname().nodename and _born(pid) == born)
 
 
 def _mind_interrupts() -> None:

@@ -16,6 +16,8 @@ from typing import Any
 from dagster_sluice.contracts.catalogue import CONDITION_ARGUMENTS, Argument, ExpectationType
 from dagster_sluice.contracts.contract import Column, LogicalType
 from dagster_sluice.contracts.document import did_you_mean
+from dagster_sluice.contracts.own import HISTORICAL, historical_problem
+from dagster_sluice.contracts.sql_arguments import check_sql
 from dagster_sluice.contracts.values import conform_value
 
 __all__ = ["Columns", "Problem", "conform_arguments"]
@@ -93,7 +95,7 @@ def conform_arguments(
     for name, value in kwargs.items():
         if name in kind.arguments:
             conformed[name] = _conform(kind.arguments[name], name, value, column, columns, problems)
-        elif name in CONDITION_ARGUMENTS and kind.conditional:
+        elif kind.open or (name in CONDITION_ARGUMENTS and kind.conditional):
             conformed[name] = value
     problems.extend(_condition(conformed, columns))
     if not problems:
@@ -105,7 +107,7 @@ def _names(kind: ExpectationType, kwargs: Mapping[str, Any]) -> Iterable[Problem
     known = [*kind.arguments, *(sorted(CONDITION_ARGUMENTS) if kind.conditional else ())]
     meant = ""
     for name in kwargs:
-        if name in known:
+        if name in known or kind.open:
             continue
         snake = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", name).lower()
         mend = f"Great Expectations calls it `{snake}`." if snake in known else did_you_mean(name, known)
@@ -140,6 +142,12 @@ def _conform(
         return found.name if found else value
     if argument is Argument.COLUMNS:
         return _column_list(name, value, columns, blame)
+    if argument in (Argument.CONDITION, Argument.QUERY):
+        if isinstance(value, str):
+            check_sql(argument, name, value, columns.by_name, blame)
+        else:
+            blame(f"`{name}` must be {argument.value}.")
+        return value
     if value is None and argument not in {Argument.VALUES, Argument.PAIRS, Argument.REGEXES, Argument.TEXTS}:
         return value
     if argument is Argument.BOUND:
@@ -332,6 +340,8 @@ def _together(kind: ExpectationType, kwargs: Mapping[str, Any]) -> Iterable[Prob
             if empty:
                 problem = f"No value lies between {low} and {high}."
                 yield Problem(steps=("min_value",), problem=problem, mend="Swap or widen the bounds.")
+    if kind.name in HISTORICAL and (wrong := historical_problem(kind.name, kwargs)) is not None:
+        yield Problem(steps=(), problem=f"`{kind.name}`: {wrong}")
     names = kwargs.get("column_list")
     if isinstance(names, list) and kind.kind.value == "multicolumn" and len(names) < _PAIR:
         yield Problem(steps=("column_list",), problem="`column_list` needs two columns or more.")

@@ -50,6 +50,8 @@ class Argument(str, Enum):
     VALUES = "a list of values"
     PAIRS = "a list of pairs of values"
     MAPPING = "a mapping"
+    CONDITION = "a condition in SQL, as behind WHERE"
+    QUERY = "a SELECT on `{batch}`"
     QUANTILES = "a mapping with `quantiles` and `value_ranges`"
     ERROR = "true, false or a text"
     ANY_ALL = "`any` or `all`"
@@ -70,6 +72,7 @@ class ExpectationType:
         one_of: Arguments of which at least one must be given, or the expectation promises nothing.
         conditional: Whether it takes `CONDITION_ARGUMENTS`.
         marks_rows: Whether a failure points at rows, so that they can be quarantined.
+        open: Whether it takes arguments that are not known here.
     """
 
     name: str
@@ -79,6 +82,7 @@ class ExpectationType:
     one_of: tuple[str, ...] = ()
     conditional: bool = True
     marks_rows: bool = False
+    open: bool = False
 
 
 CONDITION_ARGUMENTS = frozenset({"row_condition", "condition_parser"})
@@ -125,7 +129,7 @@ _ARGUMENTS = {
     "ties_okay": Argument.FLAG,
     "type_": Argument.TEXT,
     "type_list": Argument.TEXTS,
-    "unexpected_rows_query": Argument.TEXT,
+    "unexpected_rows_query": Argument.QUERY,
     "value_pairs_set": Argument.PAIRS,
     "value_set": Argument.VALUES,
 }

@@ -14,6 +14,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from dagster_sluice.errors import ContractError, Culprit
+
 __all__ = ["Column", "Contract", "Expectation", "LogicalType", "Policy", "Reference", "Severity"]
 
 
@@ -65,6 +67,19 @@ class Reference:
     column: str
 
 
+def _take_word(value: Any, field_name: str, kind: type[Enum]) -> None:
+    """Let a contract in Python say ``"integer"`` or ``"block"``, as a file does."""
+    given = getattr(value, field_name)
+    try:
+        object.__setattr__(value, field_name, kind(given))
+    except ValueError:
+        known = ", ".join(str(one.value) for one in kind)
+        culprit = Culprit(
+            where=f"{type(value).__name__} {value.name!r}", problem=f"{field_name} is {given!r}, none of {known}."
+        )
+        raise ContractError("A contract cannot be read.", culprits=[culprit]) from None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Column:
     """One column of a table.
@@ -89,6 +104,9 @@ class Column:
     tags: tuple[str, ...] = ()
     timezone: bool = True
 
+    def __post_init__(self) -> None:
+        _take_word(self, "type", LogicalType)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
@@ -103,6 +121,8 @@ class Expectation:
         policy: What a failure does.
         description: For people; what is promised, in words.
         meta: Passed through to the result.
+        import_path: Where the class of an expectation of one's own is, ``"my.module:ExpectColumnValuesToBeIban"``;
+            not needed if it is one of Great Expectations or imported before anything is judged.
         file: Where it was written, if in a file.
         line: Line in ``file``, from 1.
     """
@@ -114,8 +134,13 @@ class Expectation:
     policy: Policy = Policy.BLOCK
     description: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
+    import_path: str | None = None
     file: Path | None = None
     line: int | None = None
+
+    def __post_init__(self) -> None:
+        _take_word(self, "severity", Severity)
+        _take_word(self, "policy", Policy)
 
     def references(self) -> dict[str, Reference]:
         """The arguments whose value is a set in another table, by argument name."""
@@ -170,7 +195,10 @@ class Contract:
         """
         decisive = {
             "columns": [[c.name, c.type.value, c.physical_type, c.timezone] for c in self.columns],
-            "expectations": [[e.name, e.type, e.kwargs, e.severity.value, e.policy.value] for e in self.expectations],
+            "expectations": [
+                [e.name, e.type, e.kwargs, e.severity.value, e.policy.value, *filter(None, [e.import_path])]
+                for e in self.expectations
+            ],
             "quarantine_limit": self.quarantine_limit,
         }
         text = json.dumps(decisive, sort_keys=True, default=str)

@@ -1,4 +1,4 @@
-"""Rules written for Great Expectations itself: ``type: custom``, ``engine: greatExpectations``."""
+"""Rules written as expectations: ``type: custom``, ``engine: greatExpectations`` or ``sluice``."""
 
 from __future__ import annotations
 
@@ -10,17 +10,29 @@ from typing import Any
 from dagster_sluice.contracts.catalogue import ExpectationType, Kind
 from dagster_sluice.contracts.contract import Column
 from dagster_sluice.contracts.document import Document, Steps, did_you_mean
+from dagster_sluice.contracts.own import class_type, type_of_class
 from dagster_sluice.contracts.quality import Draft
 from dagster_sluice.contracts.settings import read_severity
 
 __all__ = ["draft_custom", "is_ours"]
 
-_KEYS = ("type", "expectation_type", "kwargs", "meta", "severity", "description", "notes", "id", "rendered_content")
-_ENGINES = frozenset({"greatexpectations", "greatexpectation", "gx"})
+_KEYS = (
+    "type",
+    "class",
+    "expectation_type",
+    "kwargs",
+    "meta",
+    "severity",
+    "description",
+    "notes",
+    "id",
+    "rendered_content",
+)
+_ENGINES = frozenset({"greatexpectations", "greatexpectation", "gx", "sluice", "dagstersluice"})
 
 
 def is_ours(document: Document, rule: Mapping[str, Any], steps: Steps) -> bool:
-    """Whether a custom rule is for Great Expectations; rules for other engines are theirs to run."""
+    """Whether a custom rule is an expectation; rules for other engines are theirs to run."""
     engine = rule.get("engine")
     if not isinstance(engine, str):
         return False
@@ -63,7 +75,7 @@ def draft_custom(
         if key not in _KEYS:
             mend = "Put it under `kwargs`." if _is_argument(key, body, types) else did_you_mean(key, _KEYS)
             document.blame((*here, key), f"Unknown key `{key}`.", mend, key=True)
-    kind = _kind(document, body, here, types)
+    kind = _kind(document, body, here, types) if "class" not in body else _own(document, body, here)
     if kind is None:
         return []
     kwargs = body.get("kwargs")
@@ -73,7 +85,8 @@ def draft_custom(
         document.blame((*here, "kwargs"), "`kwargs` must be a mapping.")
         return []
     kwargs = dict(kwargs)
-    if column is not None and "column" in kind.arguments:
+    several = kind.open and {"column_A", "column_B", "column_list"} & set(kwargs)
+    if column is not None and "column" in kind.arguments and not several:
         named = kwargs.setdefault("column", column.name)
         if named != column.name and isinstance(named, str):
             document.blame(
@@ -98,6 +111,7 @@ def draft_custom(
             severity=severity,
             description=description if isinstance(description, str) else "",
             meta=meta if isinstance(meta, dict) else {},
+            import_path=body.get("class"),
         )
     ]
 
@@ -111,8 +125,23 @@ def _kind(
     if said is None:
         document.blame(here, "The implementation names no expectation.", "Add `type: expect_...`.")
     elif kind is None:
-        document.blame((*here, key), f"There is no expectation `{said}`.", did_you_mean(_snake(str(said)), types))
+        mend = did_you_mean(_snake(str(said)), types) or "Where it is your own, say `class: my.module:Class` instead."
+        document.blame((*here, key), f"There is no expectation `{said}`.", mend)
     return kind
+
+
+def _own(document: Document, body: Mapping[str, Any], here: Steps) -> ExpectationType | None:
+    """An expectation of somebody's own. Its module is imported when it judges, not when a contract is read."""
+    said = body["class"]
+    name = type_of_class(said) if isinstance(said, str) else None
+    if name is None:
+        document.blame((*here, "class"), f"`{said}` is no class.", "Write it as `my.module:ExpectSomething`.")
+        return None
+    if "type" in body and body["type"] not in (name, said.partition(":")[2]):
+        problem = f"The class is registered as `{name}`, not as `{body['type']}`."
+        document.blame((*here, "type"), problem, "Remove `type`.")
+        return None
+    return class_type(name)
 
 
 def _find(said: str, types: Mapping[str, ExpectationType]) -> ExpectationType | None:

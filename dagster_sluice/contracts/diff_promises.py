@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -162,6 +162,8 @@ def pair(
 def compare(old: Expectation, new: Expectation) -> tuple[Shift, ...]:
     """All that differs between an expectation and its successor, its policy included."""
     shifts = [*_conditions(old, new), *_arguments(old, new), *_policies(old.policy, new.policy)]
+    if old.import_path != new.import_path:
+        shifts.append(Shift(effect=Effect.UNSURE, what=f"class {old.import_path} → {new.import_path}"))
     if old.severity is not new.severity:
         shifts.append(Shift(effect=Effect.NONE, what=f"severity {old.severity.value} → {new.severity.value}"))
     if old.name != new.name:
@@ -190,8 +192,11 @@ def _conditions(old: Expectation, new: Expectation) -> Iterator[Shift]:
 
 def _arguments(old: Expectation, new: Expectation) -> Iterator[Shift]:
     before, after = _promise(old).arguments, _promise(new).arguments
+    turned = bool(before.get("outside") or after.get("outside"))
     for side, lower in (("min", True), ("max", False)):
-        yield from _bound(before, after, side, lower=lower)
+        # Bounds to stay outside of promise more when they widen, but of a range only together.
+        shifts = _bound(before, after, side, lower=lower)
+        yield from (replace(shift, effect=Effect.UNSURE) if turned else shift for shift in shifts)
     bounds = {"min_value", "max_value", "strict_min", "strict_max"}
     for name in dict.fromkeys([*before, *after]):
         if name in bounds:

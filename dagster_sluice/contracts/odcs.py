@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from dagster_sluice.contracts.arguments import Columns
-from dagster_sluice.contracts.catalogue import CATALOGUE, ExpectationType
+from dagster_sluice.contracts.catalogue import ExpectationType
 from dagster_sluice.contracts.contract import Contract, Reference
 from dagster_sluice.contracts.document import Document, Steps, did_you_mean, read_document
+from dagster_sluice.contracts.own import TYPES
 from dagster_sluice.contracts.settings import read_settings
 from dagster_sluice.contracts.shape import check_shape
 from dagster_sluice.contracts.tables import Table, build_contract, read_table
@@ -91,7 +92,7 @@ def load_contracts(
 
 
 def _types(extra: Iterable[ExpectationType]) -> dict[str, ExpectationType]:
-    return {**CATALOGUE, **{kind.name: kind for kind in extra}}
+    return {**TYPES, **{kind.name: kind for kind in extra}}
 
 
 def _load(path: Path, types: dict[str, ExpectationType]) -> _Loaded:

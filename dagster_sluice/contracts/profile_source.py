@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dagster_sluice.contracts.csv_faults import first_fault, unclosed
 from dagster_sluice.errors import Culprit, FrameError
 
 __all__ = ["READABLE", "is_readable", "read_rows"]
@@ -55,6 +56,8 @@ def read_rows(path: Path) -> pa.Table:
             return pq.ParquetFile(path).read()
         return _csv(path, "\t" if kind == ".tsv" else None)
     except (pa.ArrowException, OSError, UnicodeError) as failure:
+        if kind in (".csv", ".tsv") and isinstance(failure, pa.ArrowInvalid):
+            _refuse_fault(path, "\t" if kind == ".tsv" else _delimiter(path))
         words = str(failure).strip().splitlines() or [type(failure).__name__]
         raise _unreadable(path, f"{words[0]}") from failure
 
@@ -70,12 +73,29 @@ def _unreadable(path: Path, problem: str, mend: str = "") -> FrameError:
     return FrameError("The file cannot be read.", culprits=[Culprit(file=path, problem=problem, mend=mend)])
 
 
+def _refuse_fault(path: Path, delimiter: str) -> None:
+    fault = first_fault(_bytes(path), delimiter=delimiter)
+    if fault is not None:
+        mend = "Save the file as UTF-8." if "UTF-8" in fault[1] else "Correct the line."
+        culprit = Culprit(file=path, line=fault[0], problem=fault[1], mend=mend)
+        raise FrameError("The file cannot be read.", culprits=[culprit])
+
+
+def _bytes(path: Path) -> bytes:
+    with pa.input_stream(path, compression="detect") as stream:
+        data: bytes = stream.read()
+    return data
+
+
 def _csv(path: Path, delimiter: str | None) -> pa.Table:
     read = _reader(path, delimiter or _delimiter(path))
     table = read({})
     unsure = [field.name for field in table.schema if pa.types.is_binary(field.type)]
     if unsure:
+        _refuse_fault(path, delimiter or _delimiter(path))
         raise _unreadable(path, f"Column {unsure[0]!r} is not UTF-8.", "Save the file as UTF-8.")
+    if unclosed(_bytes(path)):
+        _refuse_fault(path, delimiter or _delimiter(path))
     doubtful = [field.name for field in table.schema if pa.types.is_integer(field.type) or pa.types.is_null(field.type)]
     if doubtful and len(set(table.column_names)) == len(table.column_names):
         texts = read(dict.fromkeys(doubtful, pa.string()))

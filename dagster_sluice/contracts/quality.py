@@ -70,6 +70,7 @@ class Draft:
         inherited: The policy set on what surrounds it.
         description: In words.
         meta: Passed on.
+        import_path: Where the class is, if it is one of the author's own.
     """
 
     type: str
@@ -85,6 +86,7 @@ class Draft:
     inherited: Policy | None = None
     description: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
+    import_path: str | None = None
 
 
 def draft_rule(

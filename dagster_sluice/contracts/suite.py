@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from dagster_sluice.contracts.arguments import Columns, conform_arguments
-from dagster_sluice.contracts.catalogue import CATALOGUE, Argument, ExpectationType, short_name
+from dagster_sluice.contracts.catalogue import Argument, ExpectationType, short_name
 from dagster_sluice.contracts.contract import Column, Expectation, LogicalType, Policy, Severity
 from dagster_sluice.contracts.document import Document, Steps, did_you_mean, read_document
+from dagster_sluice.contracts.own import TYPES
 from dagster_sluice.contracts.settings import read_severity
 from dagster_sluice.errors import ContractError, Culprit
 
@@ -95,7 +96,7 @@ def expectations_from_suite(suite: Suite, *, extra_types: Iterable[ExpectationTy
     Raises:
         ContractError: The file cannot be read, an entry is of an unknown type, or has wrong arguments; every culprit.
     """
-    types = {**CATALOGUE, **{kind.name: kind for kind in extra_types}}
+    types = {**TYPES, **{kind.name: kind for kind in extra_types}}
     if isinstance(suite, str | Path):
         document = _read(Path(suite))
     else:

@@ -21,9 +21,12 @@ from dagster_sluice.contracts.contract import (
 )
 from dagster_sluice.contracts.custom import draft_custom, is_ours
 from dagster_sluice.contracts.document import Document, Steps
+from dagster_sluice.contracts.own import class_type
 from dagster_sluice.contracts.promises import References, draft_column, draft_primary_key, draft_relationships
 from dagster_sluice.contracts.quality import Draft, draft_rule
 from dagster_sluice.contracts.settings import Settings, read_settings, read_severity, read_team, read_timezone
+from dagster_sluice.contracts.sql_arguments import marks_rows
+from dagster_sluice.contracts.sql_rules import draft_sql
 
 __all__ = ["Table", "build_contract", "read_table"]
 
@@ -286,11 +289,7 @@ def _quality(
         elif kind == "custom" and is_ours(document, rule, here):
             found = draft_custom(document, rule, here, column, types)
         elif kind == "sql":
-            document.blame(
-                (*here, "type"),
-                "Rules of `type: sql` are not supported yet.",
-                "Say it with a metric or with `engine: greatExpectations`, or make it `type: text`.",
-            )
+            found = draft_sql(document, rule, here, column)
         name = _text(rule, "name") or _text(rule, "id")
         drafts += [
             replace(
@@ -315,7 +314,7 @@ def _meta(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _settle(document: Document, table: Table, draft: Draft, types: Mapping[str, ExpectationType]) -> Expectation | None:
-    kind = types[draft.type]
+    kind = types[draft.type] if draft.import_path is None else class_type(draft.type)
     zone = next((entry.zone for entry in table.properties if entry.column.name == draft.kwargs.get("column")), None)
     columns = replace(table.columns, timezone=zone or table.columns.timezone)
     kwargs, problems = conform_arguments(kind, draft.kwargs, columns)
@@ -324,8 +323,10 @@ def _settle(document: Document, table: Table, draft: Draft, types: Mapping[str, 
         written = draft.argument_steps.get(str(argument), draft.argument_steps.get("", draft.steps))
         known = str(argument) in draft.argument_steps
         document.blame((*written, *rest), problem.problem, problem.mend, key=problem.key and known)
-    policy = _policy(draft, kind)
-    if draft.policy is Policy.QUARANTINE and not kind.marks_rows:
+    points = kind.marks_rows or marks_rows(kwargs)
+    policy = _policy(draft, points=points)
+    unread = bool(problems) and "unexpected_rows_query" in kwargs
+    if draft.policy is Policy.QUARANTINE and not points and not unread:
         document.blame(
             draft.policy_steps,
             f"A failure of `{kind.name}` points at no rows that could be quarantined.",
@@ -342,18 +343,19 @@ def _settle(document: Document, table: Table, draft: Draft, types: Mapping[str, 
         policy=policy,
         description=draft.description,
         meta=draft.meta,
+        import_path=draft.import_path,
         file=document.file,
         line=document.place(draft.steps)[0],
     )
 
 
-def _policy(draft: Draft, kind: ExpectationType) -> Policy:
+def _policy(draft: Draft, *, points: bool) -> Policy:
     """The rule's own; else warn, if its author called it less than critical; else what surrounds it; else block."""
     if draft.policy is not None:
         return draft.policy
     if draft.severity in (Severity.INFO, Severity.WARNING):
         return Policy.WARN
-    if draft.inherited is not None and (draft.inherited is not Policy.QUARANTINE or kind.marks_rows):
+    if draft.inherited is not None and (draft.inherited is not Policy.QUARANTINE or points):
         return draft.inherited
     return Policy.BLOCK
 

@@ -5,11 +5,23 @@ import os
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from dagster_sluice.errors import SettingError
+from dagster_sluice.warehouse.opening import is_duckdb
+
 __all__ = ["connection", "environment"]
 
 
 def connection(url: str) -> dict[str, str]:
-    """The variables that a dbt-postgres profile needs to reach a Postgres URL, a socket's included."""
+    """The variables that a dbt-postgres profile needs to reach a Postgres URL, a socket's included.
+
+    Raises:
+        SettingError: The warehouse is not a Postgres one.
+    """
+    if is_duckdb(url):
+        raise SettingError(
+            "dbt_tables builds in a Postgres warehouse, and this one is a DuckDB file.",
+            mend="Give dbt_tables(warehouse=…) the key of a WarehouseResource for Postgres.",
+        )
     parts = urlsplit(url)
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
     return {

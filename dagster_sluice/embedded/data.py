@@ -15,6 +15,7 @@ from pathlib import Path
 from dagster_sluice.embedded.locks import FileLock
 from dagster_sluice.embedded.program import Account, check_known, environment, switch
 from dagster_sluice.errors import EmbeddedServerError
+from dagster_sluice.failpoints import failpoint
 
 DATABASE = "sluice"
 USER = "postgres"
@@ -70,6 +71,7 @@ def create_data(data: Path, *, account: Account, bin_path: Path, lock: FileLock)
             text=f"CREATE DATABASE {DATABASE};\n",
         )
         _run([initdb, "--sync-only", "-D", str(made)], directory, account, lock)
+        failpoint("server.data_made")
         made.rename(data)
         _sync(directory)
     except BaseException:
@@ -100,6 +102,7 @@ def _run(command: Sequence[str], directory: Path, account: Account, lock: FileLo
             **switch(account),
         )
         try:
+            failpoint("server.program_started")
             process.communicate(text.encode(), timeout=_PROGRAM_SECONDS)
         except BaseException as error:
             with contextlib.suppress(ProcessLookupError):

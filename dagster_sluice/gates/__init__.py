@@ -6,32 +6,29 @@ expectation is that of Great Expectations on pandas.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dagster_sluice.lazy import lazily
 
 if TYPE_CHECKING:
     from dagster_sluice.gates.decision import Decision, Outcome, decide
     from dagster_sluice.gates.gate import audit
     from dagster_sluice.gates.mask import RowMask
+    from dagster_sluice.gates.past import PastAudit
     from dagster_sluice.gates.verdict import ExpectationResult, Verdict
 
-__all__ = ["Decision", "ExpectationResult", "Outcome", "RowMask", "Verdict", "audit", "decide"]
+__all__ = ["Decision", "ExpectationResult", "Outcome", "PastAudit", "RowMask", "Verdict", "audit", "decide"]
 
 # The engines need numpy, pandas and Great Expectations: none of that is wanted where a code location only loads.
 _HOMES = {
     "Decision": "decision",
     "ExpectationResult": "verdict",
     "Outcome": "decision",
+    "PastAudit": "past",
     "RowMask": "mask",
     "Verdict": "verdict",
     "audit": "gate",
     "decide": "decision",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _HOMES)

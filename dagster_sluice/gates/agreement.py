@@ -12,7 +12,7 @@ from dagster_sluice.errors import Culprit, EngineDisagreement
 from dagster_sluice.gates.mask import RowMask
 from dagster_sluice.gates.verdict import ExpectationResult
 
-__all__ = ["demand_agreement", "differences"]
+__all__ = ["demand_agreement", "differences", "disagreements"]
 
 _COMPARED = (
     "success",
@@ -37,6 +37,24 @@ def differences(left: ExpectationResult, right: ExpectationResult) -> list[str]:
     ]
 
 
+def disagreements(
+    left: Sequence[ExpectationResult],
+    left_mask: RowMask,
+    right: Sequence[ExpectationResult],
+    right_mask: RowMask,
+) -> list[tuple[int, str]]:
+    """What two judgements of one batch differ in: the expectation's index and one sentence, each."""
+    found: list[tuple[int, str]] = []
+    for index, (one, other) in enumerate(zip(left, right, strict=True)):
+        found.extend((index, problem) for problem in differences(one, other))
+        rows, others = left_mask.rows([index]), right_mask.rows([index])
+        if not np.array_equal(rows, others):
+            apart = np.setxor1d(rows, others)
+            shown = ", ".join(map(str, apart[:_SHOWN].tolist()))
+            found.append((index, f"{len(apart)} rows are failing by one engine only, such as {shown}."))
+    return found
+
+
 def demand_agreement(
     left: Sequence[ExpectationResult],
     left_mask: RowMask,
@@ -48,16 +66,10 @@ def demand_agreement(
     Raises:
         EngineDisagreement: They differ, with every difference.
     """
-    culprits: list[Culprit] = []
-    for index, (one, other) in enumerate(zip(left, right, strict=True)):
-        where = f"{one.name} ({one.type})"
-        culprits.extend(Culprit(where=where, problem=problem) for problem in differences(one, other))
-        rows, others = left_mask.rows([index]), right_mask.rows([index])
-        if not np.array_equal(rows, others):
-            apart = np.setxor1d(rows, others)
-            shown = ", ".join(map(str, apart[:_SHOWN].tolist()))
-            problem = f"{len(apart)} rows are failing by one engine only, such as {shown}."
-            culprits.append(Culprit(where=where, problem=problem))
+    culprits = [
+        Culprit(where=f"{left[index].name} ({left[index].type})", problem=problem)
+        for index, problem in disagreements(left, left_mask, right, right_mask)
+    ]
     if culprits:
         raise EngineDisagreement(
             "The engines disagree.",

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dagster_sluice.contracts import Policy
+from dagster_sluice.contracts.own import IN_SQL, TYPES
 from dagster_sluice.gates.verdict import ExpectationResult, Verdict
 
 __all__ = ["Decision", "Outcome", "decide"]
@@ -77,6 +78,8 @@ def decide(
     quarantined = np.union1d(verdict.mask.rows(quarantining), np.asarray(sorted(rejected), dtype=np.int64))
     if len(quarantined) and not blocking:
         blocking.extend(_too_many(len(quarantined), verdict.row_count, quarantine_limit))
+        if blocking:
+            blocking.extend(describe(verdict.results[index], masked) for index in quarantining)
     if blocking:
         return Decision(outcome=Outcome.BLOCK, quarantined=np.empty(0, dtype=np.int64), reasons=(*blocking, *holding))
     outcome = Outcome.HOLD if holding else Outcome.PUBLISH
@@ -84,7 +87,9 @@ def decide(
 
 
 def touches(result: ExpectationResult, columns: Collection[str]) -> bool:
-    """Whether an expectation is about one of these columns."""
+    """Whether an expectation is about one of these columns. In SQL, and in a class of one's own, it may be any."""
+    if result.type in IN_SQL or (result.engine == "gx" and result.type not in TYPES):
+        return bool(columns)
     named = [result.kwargs.get(argument) for argument in ("column", "column_A", "column_B")]
     listed = [result.kwargs.get(argument) or () for argument in ("column_list", "column_set")]
     return any(name in columns for name in [*named, *(name for names in listed for name in names)])

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 from dagster_sluice.contracts import Contract, Expectation, Policy, Reference, Severity
+from dagster_sluice.contracts.own import HISTORICAL, IN_SQL, type_of_class
 from dagster_sluice.errors import Culprit, ExpectationError, FrameError
 from dagster_sluice.gates.mask import RowMask
+from dagster_sluice.gates.past import PastAudit
 from dagster_sluice.gates.verdict import ExpectationResult, Verdict
 
-__all__ = ["Engine", "audit"]
+__all__ = ["Engine", "audit", "resolve"]
 
 Engine = Literal["auto", "duckdb", "gx", "both"]
 _Resolved: TypeAlias = Sequence[tuple[Expectation, Mapping[str, Any]]]
@@ -25,6 +27,7 @@ def audit(
     expectations: Sequence[Expectation | Mapping[str, Any]] | None = None,
     engine: Engine = "auto",
     references: Mapping[Reference, Sequence[Any]] | None = None,
+    history: Sequence[PastAudit] | None = None,
 ) -> Verdict:
     """Judge a frame by a gate. Pure: nothing is read or written but the arguments.
 
@@ -33,18 +36,22 @@ def audit(
             file. A pandas frame is judged as it is, every other one as the pandas frame it converts to.
         gate: A contract, whose expectations are judged.
         expectations: Or the expectations themselves: `Expectation` values, or mappings as GX writes them
-            (``{"type": ..., "kwargs": {...}, "severity": ..., "meta": {...}}``).
+            (``{"type": ..., "kwargs": {...}, "severity": ..., "meta": {...}}``), with ``"class": "my.module:Class"``
+            for one of your own.
         engine: ``"auto"`` judges by the fast engine what it is proven to judge as Great Expectations on pandas does,
             and the rest by Great Expectations; ``"duckdb"`` is the fast engine alone; ``"gx"`` is Great Expectations
-            itself; ``"both"`` judges by both and compares.
+            itself; ``"both"`` judges by both and compares. What is in SQL or about past audits is judged without
+            Great Expectations, so nothing is compared; ``"gx"`` refuses it.
         references: The values of the sets that live in other tables (``{"from": "airports.faa"}``).
+        history: Past audits of the same table, oldest first, for the expectations that are about them; without any,
+            those pass and say so.
 
     Returns:
         One result per expectation in declared order, and the complete row mask.
 
     Raises:
-        ExpectationError: An expectation is unknown, has wrong arguments, names a set that was not given, or is left
-            to Great Expectations though ``engine="duckdb"``.
+        ExpectationError: An expectation is unknown, has wrong arguments or bad SQL, names a set that was not given, or
+            is not judged by the one engine asked for.
         EngineDisagreement: With ``engine="both"``, the engines differ.
         FrameError: The frame cannot be judged at all, for instance because two columns share a name.
     """
@@ -53,13 +60,52 @@ def audit(
     if engine not in get_args(Engine):
         raise ExpectationError(f"There is no engine {engine!r}.", mend='Use "auto", "duckdb", "gx" or "both".')
     declared = list(gate.expectations) if gate is not None else _declared(expectations or ())
-    resolved = _resolve(declared, references or {})
+    resolved = resolve(declared, references or {})
+    timezone = gate.timezone if gate is not None else "UTC"
     started = time.perf_counter()
-    results, mask, row_count = _judge(frame, resolved, engine) if declared else _nothing_promised(frame)
+    results, mask, row_count = (
+        _judge(frame, resolved, engine, timezone, history) if declared else _nothing_promised(frame)
+    )
     return Verdict(results=results, mask=mask, row_count=row_count, seconds=time.perf_counter() - started)
 
 
-def _judge(frame: Any, resolved: _Resolved, engine: Engine) -> _Judged:
+def _judge(
+    frame: Any, resolved: _Resolved, engine: Engine, timezone: str, history: Sequence[PastAudit] | None
+) -> _Judged:
+    """Judge what Great Expectations has a meaning for by the engines, and the rest by who alone knows it."""
+    alone = {
+        index: "is in SQL, which it has not on pandas." if item.type in IN_SQL else "is about past audits."
+        for index, (item, _) in enumerate(resolved)
+        if item.type in IN_SQL | HISTORICAL
+    }
+    if not alone:
+        return _by_engine(frame, resolved, engine)
+    if engine == "gx":
+        raise ExpectationError(
+            "Great Expectations does not judge every expectation.",
+            culprits=[
+                Culprit(where=f"{resolved[index][0].name} ({resolved[index][0].type})", problem=reason)
+                for index, reason in alone.items()
+            ],
+            mend='Use engine="auto" or "both", which judge these without it.',
+        )
+    from dagster_sluice.gates import past, sql
+
+    statements, historical = sql.read(resolved), past.read(resolved)
+    results, failing, rows = sql.judge(frame, resolved, statements, timezone) if statements else ({}, {}, 0)
+    if historical:
+        batch = past.batch_of(frame)
+        rows = batch.rows
+        results |= {index: past.judge(batch, *resolved[index], history) for index in historical}
+    others = [index for index in range(len(resolved)) if index not in results]
+    if others:
+        found, mask, rows = _by_engine(frame, [resolved[index] for index in others], engine)
+        results |= dict(zip(others, found, strict=True))
+        failing |= {index: mask.rows([position]) for position, index in enumerate(others)}
+    return tuple(results[index] for index in range(len(resolved))), RowMask(rows, failing), rows
+
+
+def _by_engine(frame: Any, resolved: _Resolved, engine: Engine) -> _Judged:
     if engine == "gx":
         return _by_gx(frame, resolved)
     from dagster_sluice.gates.duckdb import judge
@@ -122,32 +168,51 @@ def _declared(expectations: Sequence[Expectation | Mapping[str, Any]]) -> list[E
             problem = f"is {given!r}, neither an Expectation nor a mapping."
             culprits.append(Culprit(where=f"expectation {position}", problem=problem))
             continue
-        unknown = set(given) - {"type", "kwargs", "severity", "meta", "policy", "name", "description", "id", "notes"}
-        if not isinstance(given.get("type"), str) or unknown:
+        unknown = set(given) - {
+            "type",
+            "kwargs",
+            "severity",
+            "meta",
+            "policy",
+            "name",
+            "description",
+            "id",
+            "notes",
+            "class",
+        }
+        import_path = given.get("class")
+        own = type_of_class(import_path) if isinstance(import_path, str) else None
+        if import_path is not None and own is None:
+            problem = f"its class {import_path!r} is not written as `my.module:ExpectSomething`."
+            culprits.append(Culprit(where=f"expectation {position}", problem=problem))
+            continue
+        kind = given.get("type") or own
+        if not isinstance(kind, str) or unknown:
             problem = f"unknown keys {sorted(unknown)}." if unknown else "has no type."
             culprits.append(Culprit(where=f"expectation {position}", problem=problem))
             continue
         mappings = {key: given.get(key) or {} for key in ("kwargs", "meta")}
         wrong = [key for key, value in mappings.items() if not isinstance(value, Mapping)]
         if wrong:
-            where = f"expectation {position} ({given['type']})"
+            where = f"expectation {position} ({kind})"
             culprits.extend(Culprit(where=where, problem=f"its {key} are not a mapping.") for key in wrong)
             continue
-        name = _unique(str(given.get("name") or given["type"].removeprefix("expect_")), taken)
+        name = _unique(str(given.get("name") or kind.removeprefix("expect_")), taken)
         try:
             severity = Severity(given.get("severity") or "critical")
             policy = Policy(given.get("policy") or ("block" if severity is Severity.CRITICAL else "warn"))
         except ValueError as failure:
-            culprits.append(Culprit(where=f"expectation {position} ({given['type']})", problem=f"{failure}."))
+            culprits.append(Culprit(where=f"expectation {position} ({kind})", problem=f"{failure}."))
             continue
         declared.append(
             Expectation(
                 name=name,
-                type=given["type"],
+                type=kind,
                 kwargs=dict(mappings["kwargs"]),
                 severity=severity,
                 policy=policy,
                 meta=dict(mappings["meta"]),
+                import_path=import_path,
             )
         )
     if culprits:
@@ -165,9 +230,14 @@ def _unique(name: str, taken: set[str]) -> str:
     return free
 
 
-def _resolve(
+def resolve(
     declared: Sequence[Expectation], references: Mapping[Reference, Sequence[Any]]
 ) -> list[tuple[Expectation, dict[str, Any]]]:
+    """Each expectation with the arguments to judge by: sets from other tables filled in.
+
+    Raises:
+        ExpectationError: Some of those sets were not given.
+    """
     resolved = []
     culprits = []
     for expectation in declared:

@@ -12,18 +12,21 @@ import gc
 import logging
 import math
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dagster_sluice.contracts import Expectation
 from dagster_sluice.errors import Culprit, ExpectationError
+from dagster_sluice.gates.classes import import_class
 from dagster_sluice.gates.frames import as_arrow, as_pandas
 from dagster_sluice.gates.mask import RowMask
+from dagster_sluice.gates.twins import own_names, renaming, translated, twins
 from dagster_sluice.gates.verdict import ExpectationResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["bounds_of", "judge", "plain"]
+__all__ = ["bounds_of", "check_arguments", "judge", "plain"]
 
 _TAG = "sluice/index"
 # GX builds reference cycles that keep whole frames alive; below this size that does not matter before the next
@@ -79,21 +82,22 @@ def _validate(
     logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    suite = gx.ExpectationSuite(
-        name="gate",
-        expectations=[_configured(index, item, kwargs, frame) for index, (item, kwargs) in enumerate(resolved)],
-    )
     source = context.data_sources.add_pandas("batch")
-    definition = source.add_dataframe_asset("frame").add_batch_definition_whole_dataframe("whole")
-    validated = definition.get_batch({"dataframe": frame}).validate(suite, result_format={"result_format": "COMPLETE"})
+    groups = twins(frame.columns)
+    alike: dict[tuple[tuple[str, str], ...], list[int]] = {}
+    for index, (item, kwargs) in enumerate(resolved):
+        renamed = renaming(item.type, kwargs, groups, list(frame.columns)) if groups else {}
+        alike.setdefault(tuple(renamed.items()), []).append(index)
     found: dict[int, Mapping[str, Any]] = {}
-    for item in validated.results:
-        configuration: Any = item.expectation_config
-        found[int(configuration.meta[_TAG])] = {
-            "success": bool(item.success),
-            "result": item.result,
-            "exception_info": item.exception_info,
-        }
+    for number, (pairs, indices) in enumerate(alike.items()):
+        renamed = dict(pairs)
+        judged = frame.rename(columns=renamed) if renamed else frame
+        configured = [
+            _configured(index, resolved[index][0], translated(resolved[index][1], renamed), judged) for index in indices
+        ]
+        definition = source.add_dataframe_asset(f"frame {number}").add_batch_definition_whole_dataframe("whole")
+        for tag, told in _told(definition.get_batch({"dataframe": judged}), configured).items():
+            found[tag] = {key: own_names(value, renamed) for key, value in told.items()}
     if len(found) != len(resolved):
         lost = [item.name for index, (item, _) in enumerate(resolved) if index not in found]
         raise ExpectationError(
@@ -103,6 +107,32 @@ def _validate(
     return found
 
 
+def _told(batch: Any, configured: Sequence[Any]) -> dict[int, dict[str, Any]]:
+    """What each expectation says of a batch, by its tag.
+
+    Some raise through all of them, such as one on a column's type under a condition on rows that cannot be read; then
+    they are asked one by one.
+    """
+    import great_expectations as gx
+
+    suite = gx.ExpectationSuite(name="gate", expectations=list(configured))
+    try:
+        validated = batch.validate(suite, result_format={"result_format": "COMPLETE"})
+    except Exception as failure:  # noqa: BLE001 (whatever it is, it is of one expectation)
+        if len(configured) > 1:
+            return {tag: told for item in configured for tag, told in _told(batch, [item]).items()}
+        info = {"raised_exception": True, "exception_message": f"{failure}"}
+        return {int(configured[0].meta[_TAG]): {"success": False, "result": {}, "exception_info": info}}
+    return {
+        int(item.expectation_config.meta[_TAG]): {
+            "success": bool(item.success),
+            "result": item.result,
+            "exception_info": item.exception_info,
+        }
+        for item in validated.results
+    }
+
+
 def _configured(index: int, expectation: Expectation, kwargs: Mapping[str, Any], frame: pd.DataFrame) -> Any:
     import pydantic.v1
     from great_expectations.exceptions.exceptions import ExpectationNotFoundError
@@ -110,18 +140,26 @@ def _configured(index: int, expectation: Expectation, kwargs: Mapping[str, Any],
 
     culprit = Culprit(where=expectation.name, file=expectation.file, line=expectation.line, problem="")
     try:
+        if expectation.import_path is not None:
+            import_class(expectation)
         kind: Any = get_expectation_impl(expectation.type)
     except ExpectationNotFoundError:
         raise ExpectationError(
             "An expectation is unknown to Great Expectations.",
-            culprits=[_with_problem(culprit, f"there is no {expectation.type!r}.")],
+            culprits=[
+                replace(
+                    culprit,
+                    problem=f"there is no {expectation.type!r}.",
+                    mend="Where it is your own, say where its class is, or import it before.",
+                )
+            ],
         ) from None
     try:
         bounds = bounds_of(kwargs, frame)
     except (ValueError, OverflowError) as failure:
         raise ExpectationError(
             "An expectation has wrong arguments.",
-            culprits=[_with_problem(culprit, f"{expectation.type}: {failure}.")],
+            culprits=[replace(culprit, problem=f"{expectation.type}: {failure}.")],
         ) from None
     try:
         return kind(**bounds, severity=expectation.severity.value, meta={_TAG: index})
@@ -129,12 +167,17 @@ def _configured(index: int, expectation: Expectation, kwargs: Mapping[str, Any],
         faults = "; ".join(f"{'.'.join(str(at) for at in error['loc'])}: {error['msg']}" for error in failure.errors())
         raise ExpectationError(
             "An expectation has wrong arguments.",
-            culprits=[_with_problem(culprit, f"{expectation.type}: {faults.rstrip('.')}.")],
+            culprits=[replace(culprit, problem=f"{expectation.type}: {faults.rstrip('.')}.")],
         ) from None
 
 
-def _with_problem(culprit: Culprit, problem: str) -> Culprit:
-    return Culprit(where=culprit.where, file=culprit.file, line=culprit.line, problem=problem)
+def check_arguments(expectation: Expectation, frame: pd.DataFrame) -> None:
+    """Make the expectation as a frame would be judged by it.
+
+    Raises:
+        ExpectationError: There is no such type or class, or its arguments are wrong.
+    """
+    _configured(0, expectation, expectation.kwargs, frame)
 
 
 def bounds_of(kwargs: Mapping[str, Any], frame: pd.DataFrame) -> dict[str, Any]:
@@ -164,7 +207,7 @@ def bounds_of(kwargs: Mapping[str, Any], frame: pd.DataFrame) -> dict[str, Any]:
 def _translate(
     expectation: Expectation, kwargs: Mapping[str, Any], raw: Mapping[str, Any]
 ) -> tuple[ExpectationResult, list[int]]:
-    found = dict(raw["result"])
+    found = dict(raw["result"] or {})
     error = _error(raw["exception_info"])
     rows = list(found.pop("unexpected_index_list", None) or ())
     found.pop("unexpected_index_query", None)

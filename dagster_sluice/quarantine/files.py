@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from dagster_sluice.contracts import Column, Contract
+from dagster_sluice.contracts.csv_faults import first_fault
 from dagster_sluice.errors import Culprit, FrameError, SettingError
 from dagster_sluice.quarantine.words import reason_text
 from dagster_sluice.tables.additions import Candidate, conform_payloads
@@ -149,10 +150,16 @@ def read_mends(path: Path) -> dict[int, dict[str, Any]]:
 
 
 def _read_csv(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
-    text = path.read_text(encoding="utf-8-sig")
-    head = text.partition("\n")[0]
+    data = path.read_bytes()
+    head = data.partition(b"\n")[0].decode("utf-8", "replace")
     # Spreadsheets of many countries write semicolons.
     delimiter = max(",;\t", key=head.count)
+    fault = first_fault(data, delimiter=delimiter)
+    if fault is not None:
+        raise FrameError(
+            "The mended rows cannot be read.", culprits=[Culprit(file=path, line=fault[0], problem=fault[1])]
+        )
+    text = data.decode("utf-8-sig")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     names = next(reader, [])
     if ID not in names:
@@ -161,8 +168,6 @@ def _read_csv(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
     for cells in reader:
         if not any(cells):
             continue
-        if len(cells) != len(names):
-            raise csv.Error(f"line {reader.line_num} has {len(cells)} cells, the first line {len(names)}.")
         found.append((reader.line_num, dict(zip(names, cells, strict=True))))
     return found
 

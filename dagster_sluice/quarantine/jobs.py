@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from dagster_sluice.errors import SluiceError
+from dagster_sluice.failpoints import failpoint
 from dagster_sluice.tables.declared import Declared, declared_tables
 
 __all__ = ["ReplayConfig", "replay_job"]
@@ -92,6 +93,7 @@ def _replay(
             blocked.append(f"{place}: {' '.join(found.blocked)}")
         if found.publication is not None:
             context.log_event(materialization(known[str(found.address)], found))
+            failpoint("replay.told")
     if not added and not blocked:
         context.log.info("No open row passed.")
     if blocked:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dagster_sluice.lazy import lazily
 
 if TYPE_CHECKING:
     from dagster_sluice.tables.asset import table
@@ -11,8 +12,9 @@ if TYPE_CHECKING:
     from dagster_sluice.tables.context import TableContext
     from dagster_sluice.tables.io_manager import WarehouseIOManager
     from dagster_sluice.tables.resource import WarehouseResource
+    from dagster_sluice.tables.sql_table import table_from_sql
 
-__all__ = ["TableContext", "WarehouseIOManager", "WarehouseResource", "gate", "table"]
+__all__ = ["TableContext", "WarehouseIOManager", "WarehouseResource", "gate", "table", "table_from_sql"]
 
 _HOMES = {
     "TableContext": "context",
@@ -20,12 +22,7 @@ _HOMES = {
     "WarehouseResource": "resource",
     "gate": "checks",
     "table": "asset",
+    "table_from_sql": "sql_table",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _HOMES)

@@ -86,7 +86,12 @@ def judge_additions(
         misfits=tuple(replace(misfit, row=misfit.row + first) for misfit in own.misfits),
     )
     verdict = with_conformity(audit(whole.rows, contract, references=references), whole)
-    blocking, failing = _decide(verdict, first, masked_columns(contract))
+    broken = {result.name for result in verdict.failed if result.policy is Policy.HOLD}
+    if broken and first:
+        # What stands breaks the promise too: a person released it so, and more of it is no news.
+        standing_alone = audit(whole.rows.slice(0, first), contract, references=references)
+        broken -= {result.name for result in standing_alone.failed}
+    blocking, failing = _decide(verdict, first, masked_columns(contract), broken)
     if blocking:
         return Additions(verdict=verdict, blocking=blocking, rows=own.rows.slice(0, 0), passed=(), failed=())
     decision = Decision(outcome=Outcome.PUBLISH, quarantined=failing)
@@ -102,18 +107,21 @@ def judge_additions(
     )
 
 
-def _decide(verdict: Verdict, first: int, masked: set[str]) -> tuple[tuple[str, ...], Any]:
+def _decide(verdict: Verdict, first: int, masked: set[str], holding: set[str]) -> tuple[tuple[str, ...], Any]:
     """Why nothing may be added, and the positions (from ``first``) of rows that must stay out.
 
     As in `dagster_sluice.gates.decide`, save that neither a limit nor an empty remainder counts: what stands, stands.
+    Of the promises with the policy ``hold``, only ``holding`` stop anything.
     """
     blocking: list[str] = []
     quarantining: list[int] = []
     for index, result in enumerate(verdict.results):
         if result.success or result.policy is Policy.WARN:
             continue
-        if result.policy in (Policy.BLOCK, Policy.HOLD):
+        if result.policy is Policy.BLOCK or result.name in holding:
             blocking.append(describe(result, masked))
+        elif result.policy is Policy.HOLD:
+            continue
         elif result.error is not None or not len(verdict.mask.rows([index])):
             blocking.append(f"{describe(result, masked)} Which rows to keep out is therefore unknown.")
         else:

@@ -14,12 +14,23 @@ from typing import Any
 import dagster as dg
 
 from dagster_sluice.contracts import Contract, Policy, load_contract
-from dagster_sluice.errors import Culprit, DatabaseUnreachable, PublishError, SettingError, SluiceError, TableError
+from dagster_sluice.errors import (
+    Culprit,
+    DatabaseUnreachable,
+    PublishError,
+    QueryError,
+    SettingError,
+    SluiceError,
+    TableError,
+)
+from dagster_sluice.failpoints import failpoint
 from dagster_sluice.tables.context import TableContext
 from dagster_sluice.tables.declared import Declared, declare
 from dagster_sluice.tables.inputs import Needs, Reader, address_of, needs_of
 from dagster_sluice.tables.naming import CONFORMS
+from dagster_sluice.tables.place import refuse_keys
 from dagster_sluice.warehouse import Address, Warehouse
+from dagster_sluice.warehouse.physical import mistyped
 
 __all__ = ["refuse_mistakes", "table"]
 
@@ -62,7 +73,7 @@ def table(
         code_version: By default a hash of the function's source.
         backfill_policy: By default one run for a whole range: each partition is still judged and published by itself.
         automation_condition: As for ``@asset``.
-        retry_policy: As for ``@asset``. A batch that is blocked is never retried.
+        retry_policy: As for ``@asset``. A batch that is blocked or held is never retried.
         pool: As for ``@asset``.
         warehouse: The key of the `WarehouseResource`.
 
@@ -75,6 +86,9 @@ def table(
         promised = _contract(contract, function)
         asset_key = _key(key, promised)
         refuse_mistakes(promised, asset_key)
+        refuse_keys(partitions_def, asset_key)
+        if not promised.columns:
+            raise TableError(f"The contract of {asset_key.to_user_string()} has no columns.", mend="List them.")
         needs = needs_of(function, asset_key, ins or {})
         version = code_version or _version(function)
         upstream_keys = {upstream.key for upstream in needs.upstreams}
@@ -133,7 +147,7 @@ def table(
                         asset_key,
                         needs,
                         f"{version}-{promised.fingerprint}",
-                        getattr(context.resources, warehouse).open(),
+                        getattr(context.resources, warehouse),
                     )
                 except SluiceError as failure:
                     kind = {"sluice/error": type(failure).__name__}
@@ -151,12 +165,14 @@ def _run(
     key: dg.AssetKey,
     needs: Needs,
     code_version: str,
-    warehouse: Warehouse,
+    resource: Any,
 ) -> Iterator[Any]:
     """One step: every partition asked for, each by itself; failures are gathered and told at the end."""
     from dagster_sluice.tables import events
     from dagster_sluice.tables.gatekeeper import Origin, admit
+    from dagster_sluice.tables.reporting import Reporter
 
+    warehouse: Warehouse = resource.open()
     # A run over a range gives its partitions to steps without partitions too.
     partitioned = context.assets_def.partitions_def is not None
     partitions: list[str | None] = list(context.partition_keys) if partitioned else [None]
@@ -170,11 +186,21 @@ def _run(
     standing = _standing(warehouse, address, partitions)
     reasons: dict[str | None, tuple[str, ...]] = {}
     raised: dict[str | None, Exception] = {}
+    holds: dict[str | None, int] = {}
+    reporter = Reporter(
+        address=address,
+        contract=contract,
+        resource=resource,
+        run_id=context.run.run_id,
+        instance=context.instance,
+        log=context.log,
+    )
     for partition in partitions:
         started = time.perf_counter()
         told = _context(context, partition)
         try:
             frame = function(**_arguments(context, told, needs, reader, partition))
+            failpoint("table.computed")
             judged = admit(
                 frame,
                 contract=contract,
@@ -190,11 +216,12 @@ def _run(
                 ),
                 references=reader.sets(contract, address.schema),
             )
-        except (PublishError, DatabaseUnreachable, SettingError):
+        except (PublishError, QueryError, DatabaseUnreachable, SettingError):
             # Nothing is wrong with the batch, and the next one would fare no better.
             raise
         except SluiceError as failure:
             reasons[partition] = (str(failure),)
+            reporter.refused(partition, told.correlation_id, failure)
             continue
         except Exception as failure:
             if not in_range:
@@ -202,15 +229,19 @@ def _run(
             context.log.exception("%s [%s] raised.", key.to_user_string(), partition)
             raised[partition] = failure
             continue
+        report = reporter.write(partition, told.correlation_id, judged)
         yield from events.batch_events(
-            context, key, contract, judged, partition, code_version, in_range=in_range, checks=checks
+            context, key, contract, judged, partition, code_version, in_range=in_range, checks=checks, report=report
         )
         if judged.publication is None:
             reasons[partition] = judged.decision.reasons
+        if judged.hold is not None:
+            holds[partition] = judged.hold.id
+    reports = reporter.summary()
     if raised:
-        raise events.broken(key, reasons, raised) from next(iter(raised.values()))
+        raise events.broken(key, reasons, raised, holds, reports) from next(iter(raised.values()))
     if reasons:
-        raise events.blocked(key, reasons)
+        raise events.blocked(key, reasons, holds, reports)
     if in_range:
         yield from events.handed_on(context)
 
@@ -227,16 +258,29 @@ def _judge_published(
 ) -> Iterator[Any]:
     """Checks without their table: judge what is published, change nothing."""
     from dagster_sluice.tables import events
+    from dagster_sluice.tables.approval import standing_release, waiting_for
     from dagster_sluice.tables.gatekeeper import judge
+    from dagster_sluice.tables.memory import past_audits
 
     address = address_of(key)
     names = [column.name for column in contract.columns]
     for partition in partitions:
         wanted = None if partition is None else [partition]
         rows = warehouse.read(address, columns=names, partitions=wanted)
-        verdict, _, conformed = judge(rows, contract, reader.sets(contract, address.schema))
+        history = past_audits(warehouse, address, partition, contract)
+        verdict, _, conformed = judge(rows, contract, reader.sets(contract, address.schema), history)
+        hold = standing_release(warehouse, address, partition, contract.fingerprint)
         yield from events.check_events(
-            context, key, contract, verdict, conformed.rows, partition, in_range=in_range, checks=checks, extra={}
+            context,
+            key,
+            contract,
+            verdict,
+            conformed.rows,
+            partition,
+            in_range=in_range,
+            checks=checks,
+            extra={"sluice/released_hold": hold.id} if hold else {},
+            released=waiting_for(hold.audit) if hold else (),
         )
     if in_range:
         yield from events.handed_on(context)
@@ -311,6 +355,7 @@ def refuse_mistakes(contract: Contract, key: dg.AssetKey) -> None:
         for name, count in columns.items()
         if count > 1
     )
+    culprits.extend(culprit for column in contract.columns if (culprit := mistyped(column)) is not None)
     if not 0 <= contract.quarantine_limit <= 1:
         problem = f"is {contract.quarantine_limit}, not a share from 0 to 1."
         culprits.append(Culprit(where="quarantine_limit", problem=problem))

@@ -11,7 +11,9 @@ from typing import Any
 import dagster as dg
 
 from dagster_sluice.contracts import Contract, Policy, load_contract
+from dagster_sluice.contracts.own import HISTORICAL
 from dagster_sluice.errors import Culprit, SluiceError, TableError
+from dagster_sluice.failpoints import failpoint
 from dagster_sluice.tables.asset import refuse_mistakes
 from dagster_sluice.tables.inputs import Reader
 from dagster_sluice.tables.naming import CONFORMS, masked_columns
@@ -154,6 +156,7 @@ def _run(context: dg.AssetCheckExecutionContext, given: _Gate, warehouse: Wareho
             slices = slices_of(address, present, partition, *place_of(given.partitions_def, partition), partition_expr)
         rows = read_slice(warehouse, address, columns, slices)
         found = judge_in_place(rows, contract, references, present=present, conforming=conforming)
+        failpoint("gate.judged")
         yield from events.check_events(
             context,
             given.key,
@@ -254,6 +257,10 @@ def _refuse(given: _Gate) -> None:
     culprits = []
     if not given.contract.columns and not given.contract.expectations:
         culprits.append(Culprit(where="contract", problem="promises nothing.", mend="Give it columns or expectations."))
+    for expectation in given.contract.expectations:
+        if expectation.type in HISTORICAL:
+            problem = "is about past audits, and a table judged in place has none in the ledger."
+            culprits.append(Culprit(where=f"expectation {expectation.name!r}", problem=problem, mend="Leave it out."))
     if given.columns is not None:
         for expectation in given.contract.expectations:
             unread = sorted((columns_of(expectation) or frozenset()) - set(given.columns))

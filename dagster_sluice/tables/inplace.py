@@ -167,5 +167,7 @@ def native(array: Any) -> Any:
     kind: Any = array.type
     if not isinstance(kind, pa.BaseExtensionType):
         return array
+    if kind.extension_name == "arrow.uuid":
+        return pa.array([None if value is None else str(value) for value in array.to_pylist()], pa.string())
     storage = array.cast(kind.storage_type)
     return storage.cast(pa.float64()) if getattr(kind, "type_name", None) == "numeric" else storage

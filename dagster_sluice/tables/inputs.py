@@ -185,7 +185,12 @@ class Reader:
 
 
 def framed(rows: Any, kind: str) -> Any:
-    """Rows as a frame of that kind."""
+    """Rows as a frame of that kind, without the wrapping in which a driver hands its values over."""
+    import pyarrow as pa
+
+    from dagster_sluice.tables.inplace import native
+
+    rows = pa.table({name: native(rows.column(name)) for name in rows.column_names})
     if kind == "pandas":
         return rows.to_pandas()
     if kind == "polars":

@@ -47,6 +47,9 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
 
     # Not a nested resource: Dagster 1.13 warns of its own deprecated property wherever there is one.
     url: str | None = Field(default=None, description="As of the WarehouseResource, and by default the same.")
+    reports: str | None = Field(default="", description="As of the WarehouseResource; of tables with a contract.")
+    reports_kept: int = Field(default=10, description="As of the WarehouseResource.")
+    reports_url: str | None = Field(default=None, description="As of the WarehouseResource.")
 
     _warehouse: WarehouseResource | None = PrivateAttr(default=None)
 
@@ -60,14 +63,19 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: Any) -> Iterator[Any]:  # type: ignore[override]
         """Publish what an asset returned."""
         try:
-            yield from _publish(context, obj, self._open())
+            yield from _publish(context, obj, self._resource())
         except SluiceError as failure:
             raise _failure(failure) from failure
 
     def _open(self) -> Warehouse:
+        return self._resource().open()
+
+    def _resource(self) -> WarehouseResource:
         if self._warehouse is None:
-            self._warehouse = WarehouseResource(url=self.url)
-        return self._warehouse.open()
+            self._warehouse = WarehouseResource(
+                url=self.url, reports=self.reports, reports_kept=self.reports_kept, reports_url=self.reports_url
+            )
+        return self._warehouse
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: D102 (Dagster's)
         if self._warehouse is not None:
@@ -107,7 +115,7 @@ def _load(context: dg.InputContext, warehouse: Warehouse) -> Any:
         rows = warehouse.read(address, columns=wanted, partitions=partitions)
     else:
         rows = _sliced(context, warehouse, address, present, wanted, plain(upstream.get(PARTITION_EXPR)), keyed=keyed)
-    frame = framed(_unwrapped(rows), kind)
+    frame = framed(rows, kind)
     return frame.lazy() if getattr(annotation, "__name__", "") == "LazyFrame" else frame
 
 
@@ -174,19 +182,13 @@ def _sliced(
     return pa.concat_tables(tables) if tables else warehouse.read(address, columns=columns).slice(0, 0)
 
 
-def _unwrapped(rows: Any) -> Any:
-    import pyarrow as pa
-
-    from dagster_sluice.tables.inplace import native
-
-    return pa.table({name: native(rows.column(name)) for name in rows.column_names})
-
-
-def _publish(context: dg.OutputContext, obj: Any, warehouse: Warehouse) -> Iterator[Any]:
+def _publish(context: dg.OutputContext, obj: Any, resource: WarehouseResource) -> Iterator[Any]:
     from dagster_sluice.gates.frames import as_arrow
     from dagster_sluice.tables.gatekeeper import Judged, Origin, admit
     from dagster_sluice.tables.inferred import inferred_contract
+    from dagster_sluice.tables.reporting import Reporter
 
+    warehouse = resource.open()
     key = context.asset_key
     address = table_of(key, _spec_metadata(context, key))
     written = context.step_context.job_def.asset_layer.asset_graph.get(key).code_version or ""
@@ -196,11 +198,22 @@ def _publish(context: dg.OutputContext, obj: Any, warehouse: Warehouse) -> Itera
     standing = warehouse.current(address, [key for key in partitions if key is not None] or None)
     published: dict[str | None, Judged] = {}
     reasons: dict[str | None, tuple[str, ...]] = {}
+    holds: dict[str | None, int] = {}
+    cause = context.step_context.run_tags.get(_CORRELATION_TAG, context.run_id)
+    reporter = Reporter(
+        address=address,
+        contract=promised,
+        resource=resource,
+        run_id=context.run_id,
+        instance=context.step_context.instance,
+        log=context.log,
+    )
     for partition, frame in frames.items():
         started = time.perf_counter()
         current = standing.get(partition)
         try:
-            rows = as_arrow(frame)
+            # A promised column may take what Arrow has no one type for; see `dagster_sluice.tables.frames`.
+            rows = frame if promised else as_arrow(frame)
             contract = promised or inferred_contract(rows, address, warehouse.columns(address))
             judged = admit(
                 rows,
@@ -210,7 +223,7 @@ def _publish(context: dg.OutputContext, obj: Any, warehouse: Warehouse) -> Itera
                 partition=partition,
                 origin=Origin(
                     run_id=context.run_id,
-                    correlation_id=context.step_context.run_tags.get(_CORRELATION_TAG, context.run_id),
+                    correlation_id=cause,
                     code_version=f"{written}-{contract.fingerprint}",
                     base=current.id if current else None,
                     started=started,
@@ -223,17 +236,21 @@ def _publish(context: dg.OutputContext, obj: Any, warehouse: Warehouse) -> Itera
             raise
         except SluiceError as failure:
             reasons[partition] = (str(failure),)
+            reporter.refused(partition, cause, failure)
             continue
+        reporter.write(partition, cause, judged)
         if judged.publication is None:
             reasons[partition] = _why(judged, inferred=promised is None)
+            if judged.hold is not None:
+                holds[partition] = judged.hold.id
         else:
             published[partition] = judged
     if reasons:
         yield from _partly(context, key, published)
         from dagster_sluice.tables.events import blocked
 
-        raise blocked(key, reasons)
-    context.add_output_metadata(_metadata(address, published))
+        raise blocked(key, reasons, holds, reporter.summary())
+    context.add_output_metadata({**_metadata(address, published), **reporter.summary()})
     if len(published) == 1:
         (judged,) = published.values()
         if judged.publication is not None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import decimal
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -33,8 +35,10 @@ def jsonable(value: Any) -> Any:
         return base64.b64encode(value).decode()
     if isinstance(value, Mapping):
         return {str(jsonable(key)): jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, (list, tuple)):
         return [jsonable(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((jsonable(item) for item in value), key=json.dumps)
     if hasattr(value, "tolist"):
         return jsonable(value.tolist())
     return str(value)
@@ -52,4 +56,8 @@ def told(scalar: Any) -> Any:
     try:
         return scalar.as_py()
     except (ValueError, OverflowError):
+        if pa.types.is_timestamp(scalar.type):
+            # Arrow writes no year beyond 32767.
+            moment = np.datetime64(scalar.value, scalar.type.unit)
+            return f"{moment}{'Z' if scalar.type.tz else ''}"
         return str(pc.cast(scalar, pa.string()).as_py())

@@ -6,10 +6,11 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_sluice.errors import Culprit, TableError
 from dagster_sluice.tables.inputs import address_of
 from dagster_sluice.warehouse import Address
 
-__all__ = ["PARTITION_EXPR", "Window", "address_from", "place_of", "plain", "table_of"]
+__all__ = ["PARTITION_EXPR", "Window", "address_from", "place_of", "plain", "refuse_keys", "table_of"]
 
 PARTITION_EXPR = "partition_expr"
 """Dagster's own metadata key for the column that tells a row's partition."""
@@ -29,6 +30,26 @@ def table_of(key: dg.AssetKey, metadata: Mapping[str, Any]) -> Address:
     """The table of an asset: by its metadata ``dagster/table_name``, else by its key."""
     name = plain(metadata.get("dagster/table_name"))
     return address_from(name) if isinstance(name, str) and name else address_of(key)
+
+
+def refuse_keys(definition: dg.PartitionsDefinition[Any] | None, key: dg.AssetKey) -> None:
+    """Refuse partition keys that no database takes, where they are known when the table is declared.
+
+    Raises:
+        TableError: Some are no Unicode text.
+    """
+    if not isinstance(definition, dg.StaticPartitionsDefinition):
+        return
+    culprits = []
+    for name in definition.get_partition_keys():
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            culprits.append(
+                Culprit(where=f"partition {name!a}", problem="has a lone surrogate, which is no Unicode text.")
+            )
+    if culprits:
+        raise TableError(f"{key.to_user_string()} has partitions that cannot be had.", culprits=culprits)
 
 
 def plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from dagster_sluice.contracts import Policy, Severity
@@ -12,9 +13,10 @@ from dagster_sluice.tables.naming import CONFORMS
 from dagster_sluice.tables.payload import row_payloads
 from dagster_sluice.warehouse import RejectedRow
 
-__all__ = ["rejected_rows", "with_conformity"]
+__all__ = ["misfit_kinds", "rejected_rows", "with_conformity"]
 
 _KEPT_VALUES = 20
+_KEPT_KINDS = 5
 # Characters of a value in a reason; the row keeps it whole.
 _SHOWN = 200
 
@@ -40,6 +42,21 @@ def with_conformity(verdict: Verdict, conformed: Conformed) -> Verdict:
         engine="sluice",
     )
     return verdict.preceded_by(result, sorted(rows))
+
+
+def misfit_kinds(conformed: Conformed, masked: Collection[str]) -> tuple[str, ...]:
+    """What does not fit, one sentence for each column and reason, the most frequent first; with a value to look for."""
+    kinds: dict[tuple[str, str], list[Misfit]] = {}
+    for misfit in conformed.misfits:
+        kinds.setdefault((misfit.column, misfit.reason), []).append(misfit)
+    told = []
+    for (column, reason), found in sorted(kinds.items(), key=lambda kind: -len(kind[1]))[:_KEPT_KINDS]:
+        value = "a value" if column in masked else repr(found[0].value[:_SHOWN])
+        # What a parser says of it, in parentheses, names the value too.
+        why = reason.partition(" (")[0] if column in masked else reason
+        more = f", in {len(found):,} rows" if len(found) > 1 else ""
+        told.append(f"Column {column!r}: {value} {why}{more}.")
+    return tuple(told)
 
 
 def rejected_rows(verdict: Verdict, decision: Decision, conformed: Conformed) -> list[RejectedRow]:

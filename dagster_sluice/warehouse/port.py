@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dagster_sluice.warehouse.values import (
     PARTITION_COLUMN,
     Address,
     Audit,
+    AuditDetail,
     AuditRecord,
     Batch,
+    Hold,
+    Ledger,
     Mended,
     Publication,
     QuarantineCount,
@@ -26,6 +29,8 @@ from dagster_sluice.warehouse.values import (
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from dagster_sluice.warehouse.selects import Select
 
 __all__ = ["PARTITION_COLUMN", "Warehouse"]
 
@@ -61,8 +66,46 @@ class Warehouse(ABC):
         """The current publication of each partition (all by default), in one query."""
 
     @abstractmethod
+    def ledgers(self, codes: Mapping[Address, str]) -> dict[Address, Ledger]:
+        """What stands of each of these tables, in two queries however many tables and partitions there are.
+
+        Args:
+            codes: The tables, with the code version that each is to be compared with.
+        """
+
+    @abstractmethod
+    def durations(self, addresses: Sequence[Address]) -> dict[Address, float]:
+        """How many seconds a batch of each of these tables took: the median of the last 30 that were published.
+
+        In one query; a table that has none is left out.
+        """
+
+    @abstractmethod
     def audits(self, correlation_id: str) -> list[Audit]:
         """What became of every batch of one cause, in the order of judging."""
+
+    @abstractmethod
+    def history(
+        self,
+        address: Address,
+        *,
+        partitions: Sequence[str] | None = None,
+        until: str | None = None,
+        run_id: str | None = None,
+        limit: int = 30,
+    ) -> list[AuditDetail]:
+        """The latest audit of each partition, of the last partitions by key, in the order of their keys; in one query.
+
+        Of a table without partitions, its last audits, oldest first. Keys are ordered by code point, as dates are in
+        time. Replays are left out: they judge rows that are added, not a batch.
+
+        Args:
+            address: The table.
+            partitions: Only these; all by default.
+            until: Only this one and those before it.
+            run_id: Only what this run judged.
+            limit: At most so many, the last.
+        """
 
     @abstractmethod
     def read(
@@ -77,6 +120,24 @@ class Warehouse(ABC):
 
         Raises:
             TableError: There is no such table, or no such column.
+        """
+
+    @abstractmethod
+    def query(self, select: Select, parameters: Mapping[str, Any], *, timezone: str = "UTC") -> pa.Table:
+        """The rows of a SELECT, in a transaction that can change nothing.
+
+        Args:
+            select: The statement.
+            parameters: A value for each of its parameters, bound and never written into the text: text, numbers, truth
+                values, dates, moments with time zone.
+            timezone: The clock by which dates are made of moments and moments of dates.
+
+        Returns:
+            The rows, in whatever types they come; ``numeric`` may be wrapped text as in `read`.
+
+        Raises:
+            QueryError: The database refuses the statement, or it would change something.
+            FrameError: A value cannot be computed, such as a quotient of nothing.
         """
 
     @abstractmethod
@@ -157,6 +218,69 @@ class Warehouse(ABC):
 
         Returns:
             What went (or would go), by table and status.
+        """
+
+    @abstractmethod
+    def hold(self, batch: Batch) -> Hold:
+        """Stage a batch for a person, in one transaction: rows, rejected rows and the audit's record. What is published stays.
+
+        An open hold of the same partition is superseded, and what it staged is dropped, in the same transaction. The
+        same batch held again is the hold that is open already: only its audit is recorded. A publish of the partition
+        supersedes its open hold too, in the publish's transaction, also if the content is ``unchanged``.
+
+        Raises:
+            PublishError: Somebody else published this partition since ``batch.base``, so that the batch could never be
+                released, or a row does not fit the columns.
+        """
+
+    @abstractmethod
+    def holds(
+        self,
+        address: Address | None = None,
+        partition: str | None = None,
+        *,
+        status: str | None = "open",
+        limit: int | None = 100,
+    ) -> list[Hold]:
+        """Holds, newest first; ``None`` asks for any status, or for all of them."""
+
+    @abstractmethod
+    def numbered_holds(self, ids: Sequence[int]) -> list[Hold]:
+        """These holds, by number, whatever their status; those that are not there are left out."""
+
+    @abstractmethod
+    def held_rows(self, number: int, *, limit: int | None = None) -> pa.Table:
+        """The rows that an open hold would publish, in the columns and types of its batch.
+
+        Raises:
+            PublishError: There is no such hold, or it is not open any more.
+        """
+
+    @abstractmethod
+    def release(self, number: int, *, by: str, why: str) -> Publication:
+        """Publish what an open hold staged, in one transaction.
+
+        The rows, the publication, the audit's record, the quarantined rows and the hold's new status become visible
+        together or not at all; what was staged is dropped. The audit and the publication are of the run that computed
+        the batch.
+
+        Args:
+            number: The hold.
+            by: Who decides.
+            why: Why; both are kept with the hold.
+
+        Raises:
+            PublishError: There is no such hold; it is not open any more (of two who decide at once, one reads this);
+                somebody published the partition since its base; or the table in the warehouse does not fit the columns.
+                Nothing has changed.
+        """
+
+    @abstractmethod
+    def reject(self, number: int, *, by: str, why: str) -> Hold:
+        """Give up an open hold: what it staged is dropped, what is published stays.
+
+        Raises:
+            PublishError: There is no such hold, or it is not open any more.
         """
 
     @abstractmethod

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dagster_sluice.contracts import Column
 from dagster_sluice.errors import Culprit, PublishError, TableError
-from dagster_sluice.warehouse import postgres_publish
+from dagster_sluice.failpoints import failpoint
+from dagster_sluice.warehouse import postgres_holds, postgres_publish
+from dagster_sluice.warehouse.held import closed, hold_of, no_hold
+from dagster_sluice.warehouse.opening import LOCK_TIMEOUT, NATIVE_ROWS
 from dagster_sluice.warehouse.port import Warehouse
-from dagster_sluice.warehouse.postgres_sessions import Sessions, send
-from dagster_sluice.warehouse.postgres_shape import columns_of, identifier, quoted, shape
+from dagster_sluice.warehouse.postgres_exact import selected, unwrapped
+from dagster_sluice.warehouse.postgres_sessions import Cursor, Sessions
+from dagster_sluice.warehouse.postgres_shape import columns_of, identifier, quoted, refuse_key, shape
 from dagster_sluice.warehouse.slices import Slice
+from dagster_sluice.warehouse.standing import asked, ledgers_of
 from dagster_sluice.warehouse.statements import migrations, statements
 from dagster_sluice.warehouse.values import (
     PARTITION_COLUMN,
     Address,
     Audit,
+    AuditDetail,
     AuditRecord,
     Batch,
+    Hold,
+    Ledger,
     Mended,
     Publication,
     QuarantineCount,
@@ -27,10 +36,13 @@ from dagster_sluice.warehouse.values import (
     Replay,
     Result,
     TableStatus,
+    is_text,
 )
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from dagster_sluice.warehouse.selects import Select
 
 __all__ = ["PostgresWarehouse"]
 
@@ -40,10 +52,24 @@ class PostgresWarehouse(Warehouse):
 
     Args:
         url: ``postgresql://…`` as libpq takes it.
+        lock_timeout: Seconds for which a publish waits for who uses its table by hand. No reader waits meanwhile.
+        native_rows: A partitioned table whose first batch has at least so many rows is made with native partitions,
+            each a table of its own; ``None`` makes none. A table that is there stays as it was made.
+        swap: Whether a native partition that is published again is replaced as a whole, which takes the least time,
+            instead of row by row. Readers at REPEATABLE READ may then find it empty.
     """
 
-    def __init__(self, url: str) -> None:
-        self._sessions = Sessions(url)
+    def __init__(
+        self,
+        url: str,
+        *,
+        lock_timeout: float = LOCK_TIMEOUT,
+        native_rows: int | None = NATIVE_ROWS,
+        swap: bool = False,
+    ) -> None:
+        self._sessions = Sessions(url, lock_timeout=lock_timeout)
+        self._native_rows = native_rows
+        self._swap = swap
         self._prepared = False
         self._shaped: set[tuple[Address, tuple[Column, ...], bool]] = set()
 
@@ -73,31 +99,38 @@ class PostgresWarehouse(Warehouse):
                 if version > applied:
                     session.execute(script.encode())
                     session.execute("INSERT INTO sluice.ledger_version (version) VALUES (%s)", [version])
+        failpoint("ledger.prepared")
         self._prepared = True
 
     def publish(self, batch: Batch) -> Publication:
-        self.prepare()
-        self._shape(batch.address, batch.columns, partitioned=batch.partition is not None)
-        with self._sessions.transaction() as cursor:
-            return postgres_publish.publish(cursor, batch)
+        self._shape(batch.address, batch.columns, batch.partition, rows=batch.rows.num_rows)
+        with self._writing() as cursor:
+            published = postgres_publish.publish(cursor, batch, swap=self._swap)
+            came = f"A newer batch was published (publication {published.id})."
+            postgres_holds.supersede(cursor, batch.address, batch.partition, by=came)
+        failpoint("publish.committed")
+        return published
 
     def replay(self, request: Replay) -> Publication | None:
-        self.prepare()
-        self._shape(request.address, request.columns, partitioned=request.partition is not None)
-        with self._sessions.transaction() as cursor:
-            return postgres_publish.replay(cursor, request)
+        self._shape(request.address, request.columns, request.partition)
+        with self._writing() as cursor:
+            replayed = postgres_publish.replay(cursor, request)
+        failpoint("replay.committed")
+        return replayed
 
     def record_block(self, address: Address, partition: str | None, audit: AuditRecord) -> None:
+        refuse_key(address, partition)
         self.prepare()
         with self._sessions.transaction() as cursor:
             postgres_publish.block(cursor, address, partition, audit)
+        failpoint("block.committed")
 
     def current(self, address: Address, partitions: Sequence[str] | None = None) -> dict[str | None, Publication]:
         found = self._ask(
             "current",
             schema=address.schema,
             table=address.table,
-            partitions=list(partitions) if partitions is not None else None,
+            partitions=_possible(partitions) if partitions is not None else None,
         )
         return {
             row[1]: Publication(
@@ -115,6 +148,18 @@ class PostgresWarehouse(Warehouse):
             for row in found
         }
 
+    def ledgers(self, codes: Mapping[Address, str]) -> dict[Address, Ledger]:
+        self.prepare()
+        told = asked(codes)
+        with self._sessions.reading() as cursor:
+            cursor.execute(statements("postgres", "queries")["ledgers"], [told])
+            published = cursor.fetch_arrow_table()
+        return ledgers_of(codes, published, self._ask("stopped", asked=told))
+
+    def durations(self, addresses: Sequence[Address]) -> dict[Address, float]:
+        found = self._ask("durations", asked=asked(dict.fromkeys(addresses, "")))
+        return {addresses[number]: seconds for number, seconds in found}
+
     def audits(self, correlation_id: str) -> list[Audit]:
         return [
             Audit(
@@ -130,8 +175,52 @@ class PostgresWarehouse(Warehouse):
                 seconds=row[10],
                 judged_at=row[11],
                 reasons=tuple(row[12]),
+                hold=row[13],
             )
             for row in self._ask("audits", correlation_id=correlation_id)
+        ]
+
+    def history(
+        self,
+        address: Address,
+        *,
+        partitions: Sequence[str] | None = None,
+        until: str | None = None,
+        run_id: str | None = None,
+        limit: int = 30,
+    ) -> list[AuditDetail]:
+        found = self._ask(
+            "history",
+            schema=address.schema,
+            table=address.table,
+            partitions=list(partitions) if partitions is not None else None,
+            until=until,
+            run_id=run_id,
+            limit=limit,
+        )
+        return [
+            AuditDetail(
+                address=address,
+                id=row[0],
+                partition=row[1],
+                result=Result(row[2]),
+                rows_in=row[3],
+                rows_published=row[4],
+                rows_quarantined=row[5],
+                passed=row[6],
+                warned=row[7],
+                failed=row[8],
+                seconds=row[9],
+                judged_at=row[10],
+                reasons=tuple(row[11]),
+                run_id=row[12],
+                correlation_id=row[13],
+                contract_version=row[14],
+                contract_fingerprint=row[15],
+                publication=row[16],
+                results=tuple(row[17]),
+            )
+            for row in found
         ]
 
     def read(
@@ -144,16 +233,23 @@ class PostgresWarehouse(Warehouse):
         _refuse_absent(address, [name for name in wanted if name not in present])
         if partitions is not None:
             _refuse_absent(address, [PARTITION_COLUMN] if PARTITION_COLUMN not in present else [])
-        text = f"SELECT {', '.join(map(identifier, wanted))} FROM {quoted(address)}"
-        with self._sessions.transaction() as cursor:
-            if partitions is not None:
-                import pyarrow as pa
+        text = f"SELECT {', '.join(selected(name, present[name]) for name in wanted)} FROM {quoted(address)}"
+        bound = None
+        if partitions is not None:
+            import pyarrow as pa
 
-                keys = pa.table({"key": pa.array(list(partitions), pa.string())})
-                send(cursor, "sluice_keys", keys)
-                text += f" WHERE {PARTITION_COLUMN} IN (SELECT key FROM sluice_keys)"
-            cursor.execute(text)
+            keys = pa.array([_possible(partitions)], pa.list_(pa.string()))
+            bound = pa.record_batch({"keys": keys})
+            text += f" WHERE {PARTITION_COLUMN} = ANY ($1::text[])"
+        with self._sessions.reading() as cursor:
+            cursor.execute(text, bound)
             return cursor.fetch_arrow_table()
+
+    def query(self, select: Select, parameters: Mapping[str, Any], *, timezone: str = "UTC") -> pa.Table:
+        from dagster_sluice.warehouse import postgres_queries
+
+        with self._sessions.reading() as cursor:
+            return postgres_queries.query(cursor, select, parameters, timezone)
 
     def columns(self, address: Address) -> dict[str, str]:
         with self._sessions.session() as session:
@@ -167,7 +263,7 @@ class PostgresWarehouse(Warehouse):
             raise _no_table(address)
         asked = dict.fromkeys([*columns, *(part.column for part in slices)])
         _refuse_absent(address, [name for name in asked if name not in present])
-        with self._sessions.transaction() as cursor:
+        with self._sessions.reading() as cursor:
             return postgres_slices.read_slice(cursor, address, present, columns, slices)
 
     def values(self, address: Address, column: str) -> list[Any]:
@@ -176,9 +272,10 @@ class PostgresWarehouse(Warehouse):
             raise _no_table(address)
         _refuse_absent(address, [column] if column not in present else [])
         name = identifier(column)
-        with self._sessions.transaction() as cursor:
-            cursor.execute(f"SELECT DISTINCT {name} FROM {quoted(address)} WHERE {name} IS NOT NULL ORDER BY 1")
-            found: list[Any] = cursor.fetch_arrow_table().column(0).to_pylist()
+        with self._sessions.reading() as cursor:
+            wanted = selected(column, present[column])
+            cursor.execute(f"SELECT DISTINCT {wanted} FROM {quoted(address)} WHERE {name} IS NOT NULL ORDER BY 1")
+            found: list[Any] = unwrapped(cursor.fetch_arrow_table().column(0)).to_pylist()
         return found
 
     def tables(self) -> list[TableStatus]:
@@ -224,7 +321,9 @@ class PostgresWarehouse(Warehouse):
         return [Mended(id=row[0], row_hash=row[1], occurrence=row[2], payload=row[3]) for row in found]
 
     def discard(self, ids: Sequence[int], *, why: str) -> list[int]:
-        return sorted(row[0] for row in self._ask("discard", ids=_numbers(ids), why=why))
+        discarded = sorted(row[0] for row in self._ask("discard", ids=_numbers(ids), why=why))
+        failpoint("discard.committed")
+        return discarded
 
     def prune(
         self,
@@ -236,23 +335,118 @@ class PostgresWarehouse(Warehouse):
     ) -> list[QuarantineCount]:
         name = "prunable" if dry_run else "prune"
         found = self._ask(name, before=before, keep=keep, include_open=include_open)
+        failpoint("prune.committed")
         return [_quarantine_count(row) for row in found]
 
-    def _shape(self, address: Address, columns: tuple[Column, ...], *, partitioned: bool) -> None:
-        key = (address, columns, partitioned)
+    def hold(self, batch: Batch) -> Hold:
+        refuse_key(batch.address, batch.partition)
+        self.prepare()
+        with self._sessions.transaction() as cursor:
+            number = postgres_holds.hold(cursor, batch)
+        failpoint("hold.committed")
+        return self._hold(number)
+
+    def holds(
+        self,
+        address: Address | None = None,
+        partition: str | None = None,
+        *,
+        status: str | None = "open",
+        limit: int | None = 100,
+    ) -> list[Hold]:
+        found = self._ask(
+            "holds",
+            schema=address.schema if address else None,
+            table=address.table if address else None,
+            partition=partition,
+            status=status,
+            ids=None,
+            limit=limit,
+        )
+        return [hold_of(row) for row in found]
+
+    def numbered_holds(self, ids: Sequence[int]) -> list[Hold]:
+        anything = dict.fromkeys(("schema", "table", "partition", "status", "limit"))
+        found = self._ask("holds", **anything, ids=_numbers(ids))
+        return [hold_of(row) for row in reversed(found)]
+
+    def held_rows(self, number: int, *, limit: int | None = None) -> pa.Table:
+        found = self._hold(number)
+        if found.status != "open":
+            raise closed(found.id, found.status, found.decided_by, found.decided_at)
+        try:
+            with self._sessions.reading() as cursor:
+                return postgres_holds.staged_rows(cursor, found, limit)
+        except PublishError:
+            now = self._hold(number)
+            if now.status == "open":
+                raise
+            raise closed(now.id, now.status, now.decided_by, now.decided_at) from None
+
+    def release(self, number: int, *, by: str, why: str) -> Publication:
+        found = self._hold(number)
+        if found.status != "open":
+            raise closed(found.id, found.status, found.decided_by, found.decided_at)
+        self._shape(found.address, found.columns, found.partition, rows=found.rows)
+        # What an open hold has staged does not change; the release makes sure that it is still open.
+        rows = self.held_rows(number)
+        with self._writing() as cursor:
+            published = postgres_holds.release(cursor, found, rows, by=by, why=why)
+        failpoint("release.committed")
+        return published
+
+    def reject(self, number: int, *, by: str, why: str) -> Hold:
+        found = self._hold(number)
+        with self._sessions.transaction() as cursor:
+            postgres_holds.reject(cursor, found, by=by, why=why)
+        failpoint("reject.committed")
+        return self._hold(number)
+
+    def _hold(self, number: int) -> Hold:
+        for found in self.numbered_holds([number]):
+            return found
+        raise no_hold(number)
+
+    def _shape(self, address: Address, columns: tuple[Column, ...], partition: str | None, *, rows: int = 0) -> None:
+        refuse_key(address, partition)
+        self.prepare()
+        key = (address, columns, partition is not None)
         if key not in self._shaped:
             with self._sessions.session() as session:
-                shape(session, address, columns, partitioned=partitioned)
+                shape(
+                    session,
+                    address,
+                    columns,
+                    partitioned=partition is not None,
+                    native=self._native_rows is not None and rows >= self._native_rows,
+                    lock_timeout=self._sessions.lock_timeout,
+                )
+            failpoint("table.shaped")
             self._shaped.add(key)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Cursor]:
+        try:
+            with self._sessions.transaction() as cursor:
+                yield cursor
+        except PublishError:
+            # The table may be gone, or another one: look at it again the next time.
+            self._shaped.clear()
+            raise
 
     def _ask(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
         self.prepare()
-        with self._sessions.session() as session:
+        with self._sessions.session(changing=name in ("discard", "prune")) as session:
             return session.execute(_query(name), parameters).fetchall()
 
 
 def _query(name: str) -> bytes:
     return statements("postgres", "queries")[name].encode()
+
+
+def _possible(keys: Sequence[str]) -> list[str]:
+    """Without the keys that no database takes: there is no such partition."""
+    return [key for key in keys if is_text(key)]
 
 
 def _numbers(ids: Sequence[int]) -> list[int]:

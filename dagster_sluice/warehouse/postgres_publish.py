@@ -6,21 +6,21 @@ Postgres's own; see ``sql/postgres/publish.sql`` and ``replay.sql``.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dagster_sluice.contracts import Column
 from dagster_sluice.errors import PublishError
-from dagster_sluice.warehouse.postgres_sessions import ask, run, send
-from dagster_sluice.warehouse.postgres_shape import identifier, quoted
+from dagster_sluice.failpoints import failpoint
+from dagster_sluice.warehouse.postgres_rows import append, arrive, kind_of, replace
+from dagster_sluice.warehouse.postgres_sessions import Cursor, ask, run, send
+from dagster_sluice.warehouse.postgres_shape import quoted
 from dagster_sluice.warehouse.rejects import rejected_table
-from dagster_sluice.warehouse.types import cast_type
 from dagster_sluice.warehouse.values import Address, AuditRecord, Batch, Publication, Replay, Result
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from adbc_driver_manager import dbapi
 
 __all__ = ["block", "publish", "replay"]
 
@@ -28,8 +28,13 @@ _PUBLISH = "publish"
 _REPLAY = "replay"
 
 
-def publish(cursor: dbapi.Cursor, batch: Batch) -> Publication:
+def publish(cursor: Cursor, batch: Batch, *, swap: bool = False) -> Publication:
     """Replace one partition.
+
+    Args:
+        cursor: In a transaction.
+        batch: What is published.
+        swap: Whether a native partition that stands is replaced as a whole.
 
     Raises:
         PublishError: Somebody else published it since ``batch.base``.
@@ -41,9 +46,15 @@ def publish(cursor: dbapi.Cursor, batch: Batch) -> Publication:
         content_hash=batch.content_hash,
         rows_published=batch.rows.num_rows,
         rows_quarantined=len(batch.rejected),
+        computed_at=batch.computed_at,
     )
     send(cursor, "sluice_request", record)
     ask(cursor, _PUBLISH, "lock")
+    # Others of this partition are waited for as long as they take; who uses the table by hand is not.
+    cursor.limit_waits()
+    failpoint("publish.locked")
+    kind_of(cursor, batch.address)
+    leaf = None
     standing = ask(cursor, _PUBLISH, "current")
     # A table that was dropped or emptied by hand is not what its publication says.
     unchanged = (
@@ -59,21 +70,29 @@ def publish(cursor: dbapi.Cursor, batch: Batch) -> Publication:
     send(cursor, "sluice_rejected", rejected_table(batch.rejected))
     if unchanged:
         run(cursor, _PUBLISH, "reaffirm")
+        failpoint("publish.reaffirmed")
     else:
-        replaced = "replace_table" if batch.partition is None else "replace_partition"
-        run(cursor, _PUBLISH, replaced, target=quoted(batch.address))
-        _insert(cursor, batch.address, batch.partition, batch.columns, batch.rows)
+        leaf = replace(cursor, batch.address, batch.partition, batch.columns, batch.rows, swap=swap)
+        failpoint("publish.rows_written")
         run(cursor, _PUBLISH, "supersede")
+        failpoint("publish.superseded")
         run(cursor, _PUBLISH, "publication")
+        failpoint("publish.recorded")
     if batch.rejected:
         run(cursor, _PUBLISH, "quarantine")
+        failpoint("publish.quarantined")
     run(cursor, _PUBLISH, "release")
+    failpoint("publish.released")
     if batch.restored:
         send(cursor, "sluice_restored", _numbers(batch.restored))
         run(cursor, _PUBLISH, "restored")
+        failpoint("publish.restored")
     if unchanged:
         cursor.execute("UPDATE sluice_request SET result = 'unchanged'")
     run(cursor, _PUBLISH, "audit")
+    if leaf is not None:
+        arrive(cursor, leaf, batch.columns)
+    failpoint("publish.before_commit")
     return _landed(
         cursor,
         batch.address,
@@ -84,7 +103,7 @@ def publish(cursor: dbapi.Cursor, batch: Batch) -> Publication:
     )
 
 
-def replay(cursor: dbapi.Cursor, request: Replay) -> Publication | None:
+def replay(cursor: Cursor, request: Replay) -> Publication | None:
     """Add quarantined rows to a published partition.
 
     Raises:
@@ -103,6 +122,7 @@ def replay(cursor: dbapi.Cursor, request: Replay) -> Publication | None:
     standing = ask(cursor, _PUBLISH, "current")
     send(cursor, "sluice_replayed", _replayed(request))
     held = ask(cursor, _REPLAY, "still_open")
+    failpoint("replay.locked")
     label = _label(request.address, request.partition)
     if standing is None or standing[0] != request.base:
         raise PublishError(
@@ -123,15 +143,20 @@ def replay(cursor: dbapi.Cursor, request: Replay) -> Publication | None:
         run(cursor, _REPLAY, "failed")
         run(cursor, _REPLAY, "account")
         run(cursor, _PUBLISH, "audit")
+        failpoint("replay.before_commit")
         return None
-    _insert(cursor, request.address, request.partition, request.columns, request.rows)
+    append(cursor, request.address, request.partition, request.columns, request.rows)
+    failpoint("replay.rows_written")
     run(cursor, _REPLAY, "totals")
     run(cursor, _PUBLISH, "supersede")
     run(cursor, _PUBLISH, "publication")
+    failpoint("replay.recorded")
     run(cursor, _REPLAY, "passed")
     run(cursor, _REPLAY, "failed")
+    failpoint("replay.settled")
     run(cursor, _REPLAY, "account")
     run(cursor, _PUBLISH, "audit")
+    failpoint("replay.before_commit")
     return _landed(
         cursor,
         request.address,
@@ -142,35 +167,22 @@ def replay(cursor: dbapi.Cursor, request: Replay) -> Publication | None:
     )
 
 
-def block(cursor: dbapi.Cursor, address: Address, partition: str | None, audit: AuditRecord) -> None:
+def block(cursor: Cursor, address: Address, partition: str | None, audit: AuditRecord) -> None:
     """Record an audit whose batch was blocked."""
     record = _record(address, partition, audit, content_hash="", rows_published=0, rows_quarantined=0)
     send(cursor, "sluice_request", record)
     cursor.execute("UPDATE sluice_request SET result = 'blocked'")
     run(cursor, _PUBLISH, "audit")
+    failpoint("block.before_commit")
 
 
-def _insert(
-    cursor: dbapi.Cursor, address: Address, partition: str | None, columns: Sequence[Column], rows: pa.Table
-) -> None:
-    send(cursor, "sluice_rows", rows)
-    run(
-        cursor,
-        _PUBLISH,
-        "insert_table" if partition is None else "insert_partition",
-        target=quoted(address),
-        columns=", ".join(identifier(column.name) for column in columns),
-        selection=", ".join(f"{identifier(column.name)}::{cast_type(column)}" for column in columns),
-    )
-
-
-def _count(cursor: dbapi.Cursor, address: Address, partition: str | None) -> int:
+def _count(cursor: Cursor, address: Address, partition: str | None) -> int:
     row = ask(cursor, _PUBLISH, "count_table" if partition is None else "count_partition", target=quoted(address))
     return int(row[0]) if row else 0
 
 
 def _landed(
-    cursor: dbapi.Cursor,
+    cursor: Cursor,
     address: Address,
     partition: str | None,
     audit: AuditRecord,
@@ -227,6 +239,7 @@ def _record(
     content_hash: str,
     rows_published: int,
     rows_quarantined: int,
+    computed_at: dt.datetime | None = None,
 ) -> pa.Table:
     import pyarrow as pa
 
@@ -250,6 +263,7 @@ def _record(
         "reasons": json.dumps(list(audit.reasons)),
         "run_id": audit.run_id,
         "correlation_id": audit.correlation_id,
+        "computed_at": computed_at.isoformat() if computed_at else None,
     }
     kinds = {int: pa.int64(), float: pa.float64()}
     return pa.table({key: pa.array([value], kinds.get(type(value), pa.string())) for key, value in record.items()})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dagster_sluice.warehouse.postgres_sessions import send
+from dagster_sluice.warehouse.postgres_exact import selected
 from dagster_sluice.warehouse.postgres_shape import identifier, quoted
 from dagster_sluice.warehouse.slices import Slice, limits
 from dagster_sluice.warehouse.values import Address
@@ -40,25 +40,25 @@ def read_slice(
     Raises:
         TableError: A column cannot tell partitions of that length apart.
     """
-    values: dict[str, Any] = {}
+    values: list[Any] = []
     conditions = []
-    for place, part in enumerate(slices):
+    for part in slices:
         name, kind = identifier(part.column), present[part.column]
         bounds = limits(part, _arrow(kind))
         if bounds is None:
-            values[f"key_{place}"] = pa.array([part.key], pa.string())
             told = name if kind == "text" else f"{name}::text"
-            conditions.append(f"{told} = (SELECT key_{place} FROM sluice_keys)")
+            values.append(pa.array([part.key], pa.string()))
+            conditions.append(f"{told} = ${len(values)}")
         else:
             low, high = bounds
-            values[f"low_{place}"], values[f"high_{place}"] = pa.array([low]), pa.array([high])
-            conditions.append(f"{name} >= (SELECT low_{place} FROM sluice_keys)")
-            conditions.append(f"{name} < (SELECT high_{place} FROM sluice_keys)")
-    text = f"SELECT {', '.join(map(identifier, columns))} FROM {quoted(address)}"
+            values += [pa.array([low]), pa.array([high])]
+            conditions.append(f"{name} >= ${len(values) - 1} AND {name} < ${len(values)}")
+    text = f"SELECT {', '.join(selected(name, present[name]) for name in columns)} FROM {quoted(address)}"
+    bound = None
     if conditions:
-        send(cursor, "sluice_keys", pa.table(values))
+        bound = pa.record_batch(values, [f"value_{place}" for place in range(len(values))])
         text += f" WHERE {' AND '.join(conditions)}"
-    cursor.execute(text)
+    cursor.execute(text, bound)
     return cursor.fetch_arrow_table()
 
 

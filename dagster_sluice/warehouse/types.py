@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dagster_sluice.contracts import Column, LogicalType
 from dagster_sluice.errors import Culprit, TableError
+from dagster_sluice.warehouse.physical import physical_of
 from dagster_sluice.warehouse.values import PARTITION_COLUMN
 
 if TYPE_CHECKING:
@@ -78,20 +79,35 @@ def postgres_type(column: Column) -> str:
 def cast_type(column: Column) -> str:
     """The Postgres type to which a value is cast on its way in: that of the column, without its length.
 
-    An explicit cast to ``varchar(5)`` cuts what is longer; storing a ``varchar`` there refuses it.
+    An explicit cast to ``varchar(5)`` cuts what is longer; storing a ``varchar`` there refuses it. A double becomes a
+    ``numeric`` by way of its text, which tells it exactly: the direct cast keeps 15 digits.
 
     Raises:
         TableError: ``physicalType`` is not a type.
     """
     kind = re.sub(r"\s*\([^)]*\)", "", postgres_type(column))
-    # Without a length, char means char(1).
-    return "bpchar" if kind.lower() in {"char", "character", "nchar", "national character"} else kind
+    # Without a length, char and bit mean char(1) and bit(1).
+    if kind.lower() in {"char", "character", "nchar", "national character"}:
+        return "bpchar"
+    if kind.lower() == "bit":
+        return "bit varying"
+    physical = physical_of(column)
+    numeric = physical is not None and physical.name == "numeric"
+    return f"text::{kind}" if numeric and column.type is LogicalType.NUMBER else kind
 
 
 _LOGICAL = {
     "smallint": LogicalType.INTEGER,
     "integer": LogicalType.INTEGER,
     "bigint": LogicalType.INTEGER,
+    # DuckDB's own.
+    "tinyint": LogicalType.INTEGER,
+    "utinyint": LogicalType.INTEGER,
+    "usmallint": LogicalType.INTEGER,
+    "uinteger": LogicalType.INTEGER,
+    "ubigint": LogicalType.INTEGER,
+    "hugeint": LogicalType.INTEGER,
+    "uhugeint": LogicalType.INTEGER,
     "real": LogicalType.NUMBER,
     "double precision": LogicalType.NUMBER,
     "numeric": LogicalType.NUMBER,

@@ -18,8 +18,11 @@ __all__ = [
     "PARTITION_COLUMN",
     "Address",
     "Audit",
+    "AuditDetail",
     "AuditRecord",
     "Batch",
+    "Hold",
+    "Ledger",
     "Mended",
     "Publication",
     "QuarantineCount",
@@ -27,20 +30,29 @@ __all__ = [
     "RejectedRow",
     "Replay",
     "Result",
+    "Stopped",
     "TableStatus",
     "is_name",
+    "is_text",
 ]
 
 PARTITION_COLUMN = "_partition"
 RECORDS_SCHEMA = "sluice"
+STAGING_SCHEMA = "sluice_staging"
+LEAVES_SCHEMA = "sluice_partitions"
+
+
+def is_text(text: str) -> bool:
+    """Whether every warehouse takes this as a value: UTF-8, without NUL."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def is_name(text: str) -> bool:
     """Whether every warehouse takes this as a name: 1 to 63 bytes of UTF-8, without NUL."""
-    try:
-        return 0 < len(text.encode()) <= 63 and "\0" not in text
-    except UnicodeEncodeError:
-        return False
+    return is_text(text) and 0 < len(text.encode()) <= 63
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -58,7 +70,7 @@ class Address:
                     "A table's address cannot be used.",
                     culprits=[Culprit(where=ascii(part), problem="a name takes 1 to 63 bytes of UTF-8 and no NUL.")],
                 )
-        if self.schema == RECORDS_SCHEMA:
+        if self.schema in (RECORDS_SCHEMA, STAGING_SCHEMA, LEAVES_SCHEMA):
             raise TableError(
                 "A table's address cannot be used.",
                 culprits=[Culprit(where=str(self), problem="that schema holds the warehouse's own records.")],
@@ -74,6 +86,7 @@ class Result(str, Enum):
 
     PUBLISHED = "published"
     UNCHANGED = "unchanged"
+    HELD = "held"
     BLOCKED = "blocked"
 
 
@@ -140,6 +153,8 @@ class Batch:
             The publish is refused if another one has come between.
         audit: What the audit found.
         restored: Numbers of the quarantined rows whose mended replacements are among ``rows``.
+        computed_at: When the computation began: what its sources had later is not in it. The moment of publishing by
+            default.
     """
 
     address: Address
@@ -151,6 +166,7 @@ class Batch:
     base: int | None
     audit: AuditRecord
     restored: Sequence[int] = ()
+    computed_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +188,7 @@ class Publication:
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What became of one batch, as the warehouse remembers it."""
+    """What became of one batch, as the warehouse remembers it. ``hold`` is the number of a held one's `Hold`."""
 
     address: Address
     partition: str | None
@@ -186,6 +202,57 @@ class Audit:
     seconds: float
     judged_at: dt.datetime
     reasons: tuple[str, ...] = ()
+    hold: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditDetail(Audit):
+    """An audit with all that the warehouse remembers of it.
+
+    Attributes:
+        id: Its number; a later audit has a higher one.
+        run_id: The run that judged.
+        correlation_id: What caused that run.
+        contract_version: The contract's version.
+        contract_fingerprint: Its decisive content, hashed.
+        publication: What it published or reaffirmed; ``None`` if nothing.
+        results: One mapping per expectation, as in `AuditRecord`.
+    """
+
+    id: int
+    run_id: str
+    correlation_id: str
+    contract_version: str
+    contract_fingerprint: str
+    publication: int | None = None
+    results: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopped:
+    """A batch that was blocked or held, and not published since."""
+
+    judged_at: dt.datetime
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ledger:
+    """What stands of one table, partition by partition, as arrays: a table may have 100,000.
+
+    Attributes:
+        partitions: The published ones; the empty key for a table without partitions.
+        published: When what stands there was published (int64, microseconds since 1970).
+        computed: When the computation began that last gave it (likewise).
+        other_code: Whether it was made by another code version than the one asked about (bool).
+        stopped: The partitions whose last batch was blocked or held, published ones or not.
+    """
+
+    partitions: list[str]
+    published: Any
+    computed: Any
+    other_code: Any
+    stopped: Mapping[str, Stopped]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,3 +369,43 @@ class Replay:
     base: int
     audit: AuditRecord
     why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hold:
+    """A batch that waits, or waited, for a person.
+
+    Attributes:
+        id: Its number.
+        address: The table it would be published in.
+        partition: The partition; ``None`` for a table that is not partitioned.
+        status: ``"open"``, ``"released"`` (published), ``"rejected"``, or ``"superseded"`` (a newer batch came).
+        columns: The columns of its rows, without what only a contract knows of them.
+        content_hash: Hash of the rows that wait, as of `Batch`.
+        base: Number of the publication that it would replace, ``None`` if there was none. If another one is current by
+            now, it cannot be released any more.
+        rows: How many rows wait to be published.
+        rows_quarantined: How many would come into quarantine.
+        audit: What the audit found.
+        held_at: When it was staged.
+        publication: What its release published.
+        decided_by: Who released or rejected it.
+        why: What that person said; of a superseded hold, what superseded it.
+        decided_at: When it ceased to be open.
+    """
+
+    id: int
+    address: Address
+    partition: str | None
+    status: str
+    columns: tuple[Column, ...]
+    content_hash: str
+    base: int | None
+    rows: int
+    rows_quarantined: int
+    audit: AuditRecord
+    held_at: dt.datetime
+    publication: int | None = None
+    decided_by: str = ""
+    why: str = ""
+    decided_at: dt.datetime | None = None

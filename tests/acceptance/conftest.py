@@ -2,9 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from checkout import Checkout, Finished, copied
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Whole projects run here, two at once on two cores in CI: a test may take its time, and only must end."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(1800))
 
 
 @dataclass(frozen=True)

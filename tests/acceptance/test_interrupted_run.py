@@ -1,5 +1,6 @@
 """``sluice run`` interrupted in every way there is: it ends cleanly, says one clear thing, and a rerun converges."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -7,7 +8,8 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from checkout import SLUICE, Checkout, Finished, copied, finished, wait_until
+from checkout import SLUICE, Checkout, Finished, copied, finished
+from killed import hand
 
 RUN = ("run", "--last", "4", "--select", 'group:"flights"')
 
@@ -34,21 +36,14 @@ def published(checkout: Checkout) -> dict[tuple[str, str | None], int]:
     return {(row[0], row[1]): row[2] for row in found}
 
 
-def begun(checkout: Checkout, batches: int) -> "subprocess.Popen[str]":
-    """A ``sluice run`` that has judged so many batches."""
-    with checkout.server.lease():
-        before = audits(checkout)
-        process = checkout.start(SLUICE, *RUN)
-        wait_until(lambda: process.poll() is not None or audits(checkout) >= before + batches, 60, f"{batches} batches")
-    return process
-
-
-def audits(checkout: Checkout) -> int:
-    with psycopg.connect(checkout.server.url()) as session:
-        if session.execute("SELECT to_regclass('sluice.audits')").fetchone() == (None,):
-            return 0
-        (count,) = session.execute("SELECT count(*) FROM sluice.audits").fetchone() or (0,)
-    return count
+@contextlib.contextmanager
+def held(checkout: Checkout, batches: int) -> "Iterator[tuple[subprocess.Popen[str], int]]":
+    """A ``sluice run`` and its worker, which has published so many batches and stands still."""
+    with hand() as holding:
+        failpoints = holding.pause("publish.committed", batches)
+        process = checkout.start(SLUICE, *RUN, SLUICE_FAILPOINTS=failpoints)
+        _, worker = holding.hold()
+        yield process, worker
 
 
 def interrupt(process: "subprocess.Popen[str]") -> None:
@@ -61,9 +56,9 @@ def terminate(process: "subprocess.Popen[str]") -> None:
 
 @pytest.mark.parametrize("end", [interrupt, terminate])
 def test_ctrl_c_and_sigterm_end_everything(checkout, end: Callable[..., None]) -> None:
-    process = begun(checkout, 2)
-    end(process)
-    ended = finished(process, timeout=60)
+    with held(checkout, 2) as (process, _):
+        end(process)
+        ended = finished(process)
     assert ended.code == 130, ended.said
     assert "Stopped." in ended.err
     assert "Traceback" not in ended.said
@@ -72,11 +67,7 @@ def test_ctrl_c_and_sigterm_end_everything(checkout, end: Callable[..., None]) -
 
 
 def test_a_worker_that_is_killed_fails_the_run_with_one_message(checkout) -> None:
-    process = begun(checkout, 3)
-    worker = checkout.worker()
-    assert worker
-    os.kill(worker, signal.SIGKILL)
-    ended = finished(process, timeout=90)
+    ended = checkout.sluice(*RUN, SLUICE_FAILPOINTS="publish.committed=kill@3")
     assert ended.code == 1, ended.said
     assert "Traceback" not in ended.said
     assert ended.said.count("The run's process died (signal SIGKILL).") == 1
@@ -87,12 +78,10 @@ def test_a_worker_that_is_killed_fails_the_run_with_one_message(checkout) -> Non
 @pytest.fixture(scope="module")
 def abandoned(checkout) -> dict[tuple[str, str | None], int]:
     """``kill -9`` of ``sluice run`` and of its worker, as when a machine goes down."""
-    process = begun(checkout, 2)
-    worker = checkout.worker()
-    assert worker
-    process.kill()
-    os.kill(worker, signal.SIGKILL)
-    finished(process)
+    with held(checkout, 2) as (process, worker):
+        process.kill()
+        os.kill(worker, signal.SIGKILL)
+        finished(process)
     return published(checkout)
 
 
@@ -123,12 +112,24 @@ def test_no_run_of_the_instance_is_left_open(checkout, rerun) -> None:
 
 
 def test_a_run_whose_parent_was_killed_does_not_disturb_the_next(checkout, rerun) -> None:
-    process = begun(checkout, 1)
-    worker = checkout.worker()
-    assert worker
-    process.kill()
-    finished(process)
+    with held(checkout, 1) as (process, _):
+        process.kill()
+        finished(process)
     ended = checkout.sluice(*RUN, "--json")
     assert ended.code == 0, ended.said
     assert {batch["result"] for batch in ended.json["batches"]} == {"unchanged"}
+    assert checkout.processes() == []
+
+
+def test_a_command_that_is_killed_at_any_step_leaves_no_run_open(checkout, rerun) -> None:
+    """Also between the creation of a run and the start of its process, and before that is noted."""
+    for failpoint in ("run.created", "run.launched", "run.noted", "run.finished"):
+        ended = checkout.sluice(*RUN, SLUICE_FAILPOINTS=f"{failpoint}=kill")
+        assert ended.code == -signal.SIGKILL, (failpoint, ended.said)
+    ended = checkout.sluice(*RUN, "--json")
+    assert ended.code == 0, ended.said
+    assert {batch["result"] for batch in ended.json["batches"]} == {"unchanged"}
+    with checkout.server.lease() as server, psycopg.connect(server.url()) as session:
+        found = session.execute("SELECT DISTINCT status FROM dagster.runs").fetchall()
+    assert {status for (status,) in found} == {"SUCCESS", "FAILURE", "CANCELED"}
     assert checkout.processes() == []

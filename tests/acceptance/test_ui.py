@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from checkout import SLUICE, Checkout, finished, wait_until
+from checkout import PATIENCE, SLUICE, Checkout, finished, wait_until
 
 REPOSITORY = {"repositoryLocationName": "flights-platform", "repositoryName": "__repository__"}
 FLIGHTS = ["flights", "flights"]
@@ -32,13 +32,12 @@ class Ui:
             data=json.dumps({"query": query, "variables": variables}).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             found = json.load(answer)
         assert "errors" not in found, found["errors"]
         return found["data"]
 
     def is_ready(self) -> bool:
-        assert self.process.poll() is None, self.process.communicate()
         try:
             nodes = self.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]
         except OSError:
@@ -46,14 +45,24 @@ class Ui:
         return len(nodes) > 0
 
 
+def opened(checkout: Checkout) -> Ui:
+    """A UI that answers. Where somebody took its port between our look and its start, on another one."""
+    while True:
+        found = Ui(checkout)
+        wait_until(lambda: found.process.poll() is not None or found.is_ready(), PATIENCE, "the UI")  # noqa: B023
+        if found.process.poll() is None:
+            return found
+        ended = finished(found.process)
+        assert "cannot listen on" in ended.err, ended.said
+
+
 @pytest.fixture(scope="module")
 def ui(platform) -> Iterator[Ui]:
-    found = Ui(platform.checkout)
-    wait_until(found.is_ready, 90, "the UI")
+    found = opened(platform.checkout)
     yield found
     if found.process.poll() is None:
         os.killpg(found.process.pid, signal.SIGINT)
-        finished(found.process, timeout=60)
+        finished(found.process)
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +165,7 @@ def launched(ui, platform) -> dict[str, Any]:
         run = ui.ask("query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run_id)["runOrError"]
         return run["status"] if run["status"] in ("SUCCESS", "FAILURE", "CANCELED") else None
 
-    return {"run_id": run_id, "day": day, "status": wait_until(ended, 120, "the run")}
+    return {"run_id": run_id, "day": day, "status": wait_until(ended, PATIENCE, "the run")}
 
 
 def test_a_day_can_be_materialized_from_the_ui(ui, launched) -> None:
@@ -177,6 +186,6 @@ def test_another_ui_on_the_port_is_refused(ui) -> None:
 
 def test_ctrl_c_ends_it_and_leaves_no_process(ui, launched) -> None:
     os.killpg(ui.process.pid, signal.SIGINT)
-    ended = finished(ui.process, timeout=60)
+    ended = finished(ui.process)
     assert ended.code == 0, ended.said
-    wait_until(lambda: not ui.checkout.processes(), 10, "the last process")
+    wait_until(lambda: not ui.checkout.processes(), PATIENCE, "the last process")

@@ -6,31 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
-from test_warehouse import ADAPTERS, COLUMNS, FLIGHTS, audit_record, flights, ids, publish, row
+from adapters import ADAPTERS
+from test_warehouse import COLUMNS, FLIGHTS, audit_record, flights, ids, publish, row
 
 from dagster_sluice.errors import DatabaseUnreachable, PublishError
 from dagster_sluice.tables.content import content_hash
 from dagster_sluice.warehouse import Address, Replay, Result
 
 ELSEWHERE = Address(schema="raw", table="other")
-
-
-@pytest.fixture(params=sorted(ADAPTERS))
-def opened(request, database_url):
-    made = []
-
-    def open_one():
-        made.append(ADAPTERS[request.param](database_url))
-        return made[-1]
-
-    yield open_one
-    for warehouse in made:
-        warehouse.close()
-
-
-@pytest.fixture
-def warehouse(opened):
-    return opened()
 
 
 def request_for(warehouse, added, passed, failed=(), *, partition="day", base=None, **audit):
@@ -170,13 +153,10 @@ def test_a_row_of_another_partition_is_not_replayed(warehouse):
     refused(warehouse, request_for(warehouse, [9], [other]), "replayed or discarded")
 
 
-def test_a_partition_that_was_changed_by_hand_takes_no_rows(warehouse, database_url):
-    import psycopg
-
+def test_a_partition_that_was_changed_by_hand_takes_no_rows(warehouse, place):
     seven, _ = kept(warehouse)
     request = request_for(warehouse, [7], [seven])
-    with psycopg.connect(database_url) as session:
-        session.execute("DELETE FROM raw.flights")
+    place.by_hand("DELETE FROM raw.flights")
     refused(warehouse, request, "by hand")
 
 
@@ -276,39 +256,17 @@ def test_a_restored_row_does_not_age(warehouse):
     assert (after.status, after.last_seen > before.last_seen) == ("replayed", True)
 
 
-def test_what_does_not_answer_is_told():
-    for adapter in ADAPTERS.values():
-        warehouse = adapter("postgresql://bob@127.0.0.1:1/none")
-        for call in (
-            warehouse.quarantine_counts,
-            lambda w=warehouse: w.quarantine_rows([1]),
-            lambda w=warehouse: w.mended(FLIGHTS, None),
-            lambda w=warehouse: w.discard([1], why="x"),
-            lambda w=warehouse: w.prune(keep=0),
-            lambda w=warehouse: w.columns(FLIGHTS),
-        ):
-            with pytest.raises(DatabaseUnreachable):
-                call()
-
-
-# Records of earlier versions
-
-
-def test_records_of_the_first_version_are_brought_up_to_date(opened, database_url):
-    import psycopg
-
-    from dagster_sluice.warehouse.statements import migrations
-
-    version, script = migrations("postgres")[0]
-    with psycopg.connect(database_url) as session:
-        session.execute("CREATE SCHEMA sluice")
-        session.execute("CREATE TABLE sluice.ledger_version (version integer PRIMARY KEY, applied_at timestamptz)")
-        session.execute(script)
-        session.execute("INSERT INTO sluice.ledger_version VALUES (%s, now())", [version])
-        session.execute(
-            "INSERT INTO sluice.quarantine (table_schema, table_name, row_hash, occurrence, payload, reasons, run_id,"
-            " correlation_id) VALUES ('raw', 'flights', 'x', 1, '{\"id\": 7}', '[]', 'r', 'c')"
-        )
-    (found,) = opened().quarantined()
-    assert (found.payload, found.status, found.why, found.replacement) == ({"id": 7}, "open", "", None)
-    assert opened().discard([found.id], why="old") == [found.id]
+@pytest.mark.parametrize("adapter", sorted(ADAPTERS))
+def test_what_does_not_answer_is_told(adapter, tmp_path):
+    url, *_ = ADAPTERS[adapter].unreachable(tmp_path).values()
+    warehouse = ADAPTERS[adapter](url).open()
+    for call in (
+        warehouse.quarantine_counts,
+        lambda: warehouse.quarantine_rows([1]),
+        lambda: warehouse.mended(FLIGHTS, None),
+        lambda: warehouse.discard([1], why="x"),
+        lambda: warehouse.prune(keep=0),
+        lambda: warehouse.columns(FLIGHTS),
+    ):
+        with pytest.raises(DatabaseUnreachable):
+            call()

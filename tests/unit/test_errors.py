@@ -57,7 +57,7 @@ def test_it_crosses_a_process_border():
 
 def test_the_tree_is_drawn_in_the_docstring():
     drawn = [line for line in errors.__doc__.splitlines() if "──" in line]
-    assert {line.split()[1] for line in drawn} == {kind.__name__ for kind in TREE} - {"SluiceError"}
+    assert {line.partition("── ")[2].split()[0] for line in drawn} == {kind.__name__ for kind in TREE} - {"SluiceError"}
     assert {kind.__name__ for kind in TREE} <= set(errors.__all__)
 
 

@@ -1,6 +1,7 @@
-"""The ADBC driver as we found it. What rests on it: ``dagster_sluice/warehouse/postgres.py`` and its ``publish.sql``."""
+"""The ADBC driver as we found it. What rests on it: reading, in ``dagster_sluice/warehouse/postgres.py``."""
 
 import contextlib
+import datetime as dt
 
 import pyarrow as pa
 import pytest
@@ -19,40 +20,29 @@ def one(cursor, query):
     return cursor.fetchone()[0]
 
 
-def test_text_is_not_taken_for_jsonb_and_a_cast_helps(connection):
-    """Why rows go through a temporary table, and each column is cast on its way into the real one."""
+def test_a_list_is_bound_as_an_array(connection):
+    """Why the keys of partitions are bound: the planner knows them, and leaves the other partitions out."""
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE target (doc jsonb)")
-        connection.commit()
-        rows = pa.table({"doc": ['{"a": 1}']})
-        with pytest.raises(Exception, match=r"jsonb|unsupported|type"):
-            cursor.adbc_ingest("target", rows, mode="append")
-        connection.rollback()
-        cursor.adbc_ingest("arrived", rows, mode="create", temporary=True)
-        cursor.execute("INSERT INTO target SELECT doc::jsonb FROM arrived")
-        assert one(cursor, "SELECT doc ->> 'a' FROM target") == "1"
+        cursor.execute("CREATE TEMPORARY TABLE days (day text, n bigint) PARTITION BY LIST (day)")
+        for day in ("a", "b"):
+            cursor.execute(f"CREATE TEMPORARY TABLE day_{day} PARTITION OF days FOR VALUES IN ('{day}')")
+        keys = pa.record_batch({"keys": pa.array([["b", "it's"]], pa.list_(pa.string()))})
+        cursor.execute("EXPLAIN SELECT * FROM days WHERE day = ANY ($1::text[])", keys)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "day_b" in plan
+    assert "day_a" not in plan
 
 
-def test_a_temporary_table_and_the_rest_are_one_transaction(connection, database_url):
-    """Why a publish that fails leaves nothing behind."""
-    import psycopg
-
+def test_moments_and_days_are_bound_as_what_they_are(connection):
+    """Why the bounds of a slice need no cast, so that an index serves them."""
+    values = {
+        "moment": pa.array([dt.datetime(2024, 3, 10, tzinfo=dt.timezone.utc)], pa.timestamp("us", tz="UTC")),
+        "naive": pa.array([dt.datetime(2024, 3, 10)], pa.timestamp("us")),  # noqa: DTZ001
+        "day": pa.array([dt.date(2024, 3, 10)]),
+    }
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE target (a bigint)")
-        connection.commit()
-        cursor.adbc_ingest("arrived", pa.table({"a": [1, 2]}), mode="create", temporary=True)
-        cursor.execute("INSERT INTO target SELECT a FROM arrived")
-        with psycopg.connect(database_url) as other:
-            assert other.execute("SELECT count(*) FROM target").fetchone() == (0,)
-        connection.rollback()
-        assert one(cursor, "SELECT count(*) FROM target") == 0
-
-
-def test_an_empty_table_is_created_with_its_columns(connection):
-    """Why the rows to quarantine are sent even when there are none."""
-    with connection.cursor() as cursor:
-        cursor.adbc_ingest("arrived", pa.table({"a": pa.array([], pa.string())}), mode="create", temporary=True)
-        assert one(cursor, "SELECT count(a) FROM arrived") == 0
+        cursor.execute("SELECT concat_ws(' ', pg_typeof($1), pg_typeof($2), pg_typeof($3))", pa.record_batch(values))
+        assert cursor.fetchone()[0] == "timestamp with time zone timestamp without time zone date"
 
 
 def test_errors_carry_the_sqlstate(connection):

@@ -1,8 +1,11 @@
 """What the fast engine leans on in DuckDB."""
 
+import json
+
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pytest
 
 
 def test_equal_values_have_equal_hashes():
@@ -37,3 +40,29 @@ def test_whole_numbers_become_doubles_as_in_numpy():
         found = connection.execute("SELECT CAST(n AS DOUBLE) FROM numbers").fetchall()
 
     assert [value for (value,) in found] == numbers.astype("float64").tolist()
+
+
+def test_a_select_becomes_a_tree_and_a_tree_a_select():
+    """``contracts/sql.py`` checks the tree and runs what is written from it."""
+    text = "WITH q AS (SELECT 1 AS n) SELECT b.* FROM batch AS b WHERE (b.n = 1) ORDER BY b.n"
+    with duckdb.connect() as connection:
+        (told,) = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchone()
+        (back,) = connection.execute("SELECT json_deserialize_sql(?)", [told]).fetchone()
+
+    node = json.loads(told)["statements"][0]["node"]
+    assert (node["type"], node["aggregate_handling"]) == ("SELECT_NODE", "STANDARD_HANDLING")
+    assert [item["type"] for item in node["modifiers"]] == ["ORDER_MODIFIER"]
+    assert node["select_list"][0]["class"] == "STAR"
+    assert node["select_list"][0]["relation_name"] == "b"
+    assert (node["from_table"]["type"], node["from_table"]["table_name"]) == ("BASE_TABLE", "batch")
+    assert [entry["key"] for entry in node["cte_map"]["map"]] == ["q"]
+    # Versions differ in the blanks they write.
+    assert "".join(back.split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize("text", ["DELETE FROM batch", "COPY batch TO 'x'", "PIVOT batch ON a", "selec", "SET a = 1"])
+def test_what_is_no_select_becomes_no_tree(text):
+    with duckdb.connect() as connection:
+        (told,) = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchone()
+
+    assert json.loads(told)["error"] is True

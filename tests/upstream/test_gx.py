@@ -145,3 +145,30 @@ def test_nothing_is_expected_of_what_is_not_there():
         ],
     ).results
     assert {result.expectation_config.meta["at"]: result.success for result in results} == {0: True, 1: False}
+
+
+@pytest.mark.parametrize("other", ["A", "`a`"])
+def test_of_columns_that_differ_in_case_the_first_is_judged(other):
+    """Why ``gates/twins.py`` gives the others another name."""
+    frame = pd.DataFrame({other: [9], "a": [1]})
+    (result,) = validated(frame, [made("column_max_to_be_between", column="a", max_value=5)]).results
+    assert result.result["observed_value"] == 9
+
+
+def test_a_type_asked_under_a_condition_that_cannot_be_read_raises_through_the_whole_suite():
+    """Why the expectations are then asked one by one."""
+    among = {"type": "comparison", "column": {"name": "gone"}, "operator": "<", "parameter": 3}
+    suite = [
+        made("column_values_to_be_of_type", column="a", type_="int", row_condition=among),
+        made("column_values_to_not_be_null", column="a"),
+    ]
+    with pytest.raises(gx.exceptions.MetricResolutionError, match="'gone' is not defined"):
+        validated(pd.DataFrame({"a": [1]}), suite)
+
+
+def test_sql_has_no_meaning_on_pandas():
+    """Why expectations in SQL are judged by DuckDB alone."""
+    query = get_expectation_impl("unexpected_rows_expectation")(unexpected_rows_query="SELECT * FROM {batch}")
+    (result,) = validated(pd.DataFrame({"a": [1]}), [query]).results
+    assert result.exception_info
+    assert not result.success

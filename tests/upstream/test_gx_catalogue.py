@@ -83,6 +83,7 @@ _SAMPLES: dict[Argument, Any] = {
     Argument.VALUES: ["a"],
     Argument.PAIRS: [["a", "b"]],
     Argument.MAPPING: {"type": "object"},
+    Argument.QUERY: "SELECT * FROM {batch}",
     Argument.QUANTILES: {"quantiles": [0.5], "value_ranges": [[0, 1]]},
     Argument.ERROR: False,
     Argument.ANY_ALL: "any",

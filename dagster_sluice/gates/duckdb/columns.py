@@ -7,7 +7,7 @@ though only what is asked for is ever converted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from typing import Any, Protocol, TypeAlias
@@ -305,6 +305,42 @@ class ArrowSource(_Cached):
         if pa.types.is_date(chunks.type):
             return chunks.cast(pa.int32())
         return chunks
+
+    def text(self, name: str) -> Text:
+        found: Text = self._once("text", name, lambda: _text(self.scanned(name)))
+        return found
+
+
+class RowsOf(_Cached):
+    """Some rows of an Arrow table, in the pandas types that its whole columns have."""
+
+    def __init__(self, source: ArrowSource, positions: npt.NDArray[np.int64]) -> None:
+        self._source = source
+        self._positions = positions
+        self.rows = len(positions)
+        self.names: list[str] = source.names
+
+    def frame(self) -> pd.DataFrame:
+        return self._source.frame().iloc[self._positions]
+
+    def series(self, name: str) -> pd.Series[Any]:
+        found: pd.Series[Any] = self._once("series", name, lambda: self._source.take([name], self._positions)[name])
+        return found
+
+    def column(self, name: str) -> Column:
+        whole = self._source.column(name)
+        return replace(whole, nulls=int(np.count_nonzero(self.nulls(name))) if whole.nulls else 0)
+
+    def nulls(self, name: str) -> Flags:
+        return self._source.nulls(name)[self._positions]
+
+    def take(self, names: Sequence[str], rows: npt.NDArray[np.int64]) -> pd.DataFrame:
+        return self._source.take(names, self._positions[rows])
+
+    def scanned(self, name: str) -> Arrow:
+        return self._once(
+            "scanned", name, lambda: self._source.scanned(name).take(pa.array(self._positions, pa.int64()))
+        )
 
     def text(self, name: str) -> Text:
         found: Text = self._once("text", name, lambda: _text(self.scanned(name)))

@@ -1,7 +1,8 @@
 """Conditions on rows: which rows of a frame an expectation judges.
 
 Great Expectations gives each condition to ``DataFrame.query``; so does this engine, with the very same text, so that
-the rows are the same by construction. What is judged is then the frame of those rows.
+the rows are the same by construction. What is judged is then the frame of those rows. Of a frame that is not pandas only
+the columns that the condition names are converted for that.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ from __future__ import annotations
 import keyword
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from dagster_sluice.gates.duckdb.columns import NotEligible, PandasSource, Source
+from dagster_sluice.gates.duckdb.columns import ArrowSource, NotEligible, PandasSource, RowsOf, Source
 
-__all__ = ["filtered", "query_text"]
+__all__ = ["filtered", "query_columns", "query_text"]
 
 _COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _MEMBERSHIPS = {"IN": "in", "NOT_IN": "not in"}
@@ -30,13 +32,18 @@ _WRITTEN = re.compile(
 )
 
 
-def filtered(source: Source, text: str) -> tuple[Source, npt.NDArray[np.int64]]:
+def filtered(source: Source, text: str, columns: frozenset[str] | None) -> tuple[Source, npt.NDArray[np.int64]]:
     """The rows of a frame for which a query holds, and their positions.
 
     Args:
         source: The frame.
         text: The query, as `query_text` gives it.
+        columns: The columns it names, as `query_columns` gives them.
     """
+    if isinstance(source, ArrowSource) and columns and columns <= set(source.names):
+        named = pd.DataFrame({name: source.series(name) for name in source.names if name in columns}, copy=False)
+        positions = named.query(text).index.to_numpy(dtype=np.int64)
+        return RowsOf(source, positions), positions
     whole = source.frame().reset_index(drop=True)
     rows = whole.query(text)
     return PandasSource(rows), rows.index.to_numpy(dtype=np.int64)
@@ -62,6 +69,26 @@ def query_text(kwargs: Mapping[str, Any]) -> str | None:
     if not isinstance(condition, Mapping):
         raise NotEligible("the condition on rows is neither text nor a mapping")
     return _clause(condition, deep=True)
+
+
+def query_columns(kwargs: Mapping[str, Any]) -> frozenset[str] | None:
+    """The columns that a condition names, if `query_text` takes it; ``None`` where nobody can tell."""
+    condition = kwargs.get("row_condition")
+    if isinstance(condition, str):
+        found = _WRITTEN.fullmatch(condition) if kwargs.get("condition_parser") == "great_expectations" else None
+        return frozenset([found["column"]]) if found is not None else None
+    if condition is not None and not isinstance(condition, Mapping) and hasattr(condition, "dict"):
+        condition = condition.dict()
+    return frozenset(_clause_columns(condition)) if isinstance(condition, Mapping) else None
+
+
+def _clause_columns(condition: Mapping[str, Any]) -> Iterator[str]:
+    column = condition.get("column")
+    name = column.get("name") if isinstance(column, Mapping) else getattr(column, "name", None)
+    if isinstance(name, str):
+        yield name
+    for part in condition.get("conditions") or ():
+        yield from _clause_columns(part)
 
 
 def _written(condition: str) -> str:

@@ -14,7 +14,7 @@ from dagster_sluice.contracts import Expectation
 from dagster_sluice.gates.duckdb.aggregates import TABLE_RULES
 from dagster_sluice.gates.duckdb.arguments import Arguments
 from dagster_sluice.gates.duckdb.columns import NotEligible, Source, open_source
-from dagster_sluice.gates.duckdb.conditions import filtered, query_text
+from dagster_sluice.gates.duckdb.conditions import filtered, query_columns, query_text
 from dagster_sluice.gates.duckdb.dtypes import TYPE_RULES
 from dagster_sluice.gates.duckdb.records import RECORD_RULES
 from dagster_sluice.gates.duckdb.results import LISTED, mapped, mostly_holds, result
@@ -72,7 +72,7 @@ def judge(frame: Any, resolved: Resolved) -> Judgement:
         judged = source
         if condition is not None:
             try:
-                judged, rows = filtered(source, condition)
+                judged, rows = filtered(source, condition, query_columns(resolved[indices[0]][1]))
             except Exception as failure:  # noqa: BLE001 (whatever it is, Great Expectations judges)
                 judgement.left.update(dict.fromkeys(indices, f"its condition on rows fails: {failure}"))
                 continue
@@ -83,7 +83,7 @@ def judge(frame: Any, resolved: Resolved) -> Judgement:
 
 def _compiled(index: int, resolved: Resolved, source: Source, judgement: Judgement) -> Rule | None:
     expectation, kwargs = resolved[index]
-    if expectation.type not in RULES:
+    if expectation.type not in RULES or expectation.import_path is not None:
         judgement.left[index] = "no proof of identity exists for this type"
         return None
     try:

@@ -52,7 +52,7 @@ class Done:
 def process(*arguments: str | Path, cwd: Path | None = None) -> Done:
     """The command as it is: slow, so only where the process itself matters."""
     command = [sys.executable, "-m", "dagster_sluice", "contract", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, timeout=280)
     return Done(done.returncode, done.stdout, done.stderr)
 
 

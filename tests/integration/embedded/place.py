@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 AS_ROOT = os.geteuid() == 0
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -51,10 +51,10 @@ class Place:
         if self.template is not None and not directory.exists():
             subprocess.run(["cp", "-a", str(self.template), str(directory)], check=True)
 
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(ROOT), "SLUICE_HOME": str(self.base / "home")}
+    def environment(self, **settings: str) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(ROOT), "SLUICE_HOME": str(self.base / "home"), **settings}
 
-    def python(self, script: str, *arguments: str) -> subprocess.Popen[str]:
+    def python(self, script: str, *arguments: str, failpoints: str = "") -> subprocess.Popen[str]:
         """Runs a program in its own process group; it finds the default server of the place in ``server``."""
         head = (
             "import os, sys, time, signal, subprocess\nfrom pathlib import Path\n"
@@ -67,7 +67,7 @@ class Place:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=self.environment(),
+            env=self.environment(SLUICE_FAILPOINTS=failpoints),
             start_new_session=True,
         )
         self.programs.append(program)
@@ -84,11 +84,11 @@ class Place:
 
 def end(program: subprocess.Popen[str]) -> str:
     """Lets a program end in order; returns what it wrote."""
-    out, err = program.communicate(timeout=30)
+    out, err = program.communicate(timeout=120)
     assert program.returncode == 0, err
     return out
 
 
 def kill(program: subprocess.Popen[str]) -> None:
     program.kill()
-    program.communicate(timeout=10)
+    program.communicate(timeout=120)

@@ -1,7 +1,6 @@
-"""A process that replays without end, to be killed. Forks a fresh child for each line of its standard input (a URL)."""
+"""A process that replays, publishes or settles rows of a ward, to be killed; see `killed.serve`."""
 
-import os
-import sys
+import datetime as dt
 import warnings
 
 warnings.simplefilter("ignore")
@@ -10,36 +9,43 @@ import psycopg  # noqa: E402, F401
 from adbc_driver_postgresql import dbapi  # noqa: E402, F401
 from ward import Ward, promise  # noqa: E402
 
+import dagster_sluice.gates.duckdb.engine  # noqa: E402
 import dagster_sluice.gates.gate  # noqa: E402
 import dagster_sluice.gates.gx  # noqa: E402, F401
 from dagster_sluice.warehouse.postgres import PostgresWarehouse  # noqa: E402
 
-CHUNK = 20
-"""Rows of one replay; half of them are mended to pass."""
+GOOD, BAD = 60, 200
+"""Rows that pass, and after them rows that do not, unless they are mended."""
 
 
-def mends(rows):
-    """Every second row is mended, to a pulse that tells which row it is."""
-    return {row.id: {**row.payload, "pulse": 1 + row.payload["id"] % 100} for row in rows}
+def source() -> list[tuple[int, int]]:
+    """What every publish of the ward computes."""
+    return [(number, 60 if number < GOOD else 300) for number in range(GOOD + BAD)]
 
 
-def _child(url: str) -> None:
-    ward = Ward(PostgresWarehouse(url), contract=promise(not_crowded={"max_value": 10**6}))
-    while rows := ward.open():
-        chunk = rows[:CHUNK]
-        ward.replay(*chunk, mends=mends(chunk))
-    os._exit(0)
+def mendable(number: int) -> bool:
+    """Every fifth bad row is left as it is, and stays open."""
+    return number % 5 != 0
 
 
-def main() -> None:
-    for line in sys.stdin:
-        pid = os.fork()
-        if not pid:
-            _child(line.strip())
-        print(pid, flush=True)
-        _, status = os.waitpid(pid, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+def work(url: str, deed: str, numbers: list[int], most: int = 10**6) -> None:
+    """Do something to the rows with these numbers; with ``most`` rows in a partition, more of them are a block."""
+    ward = Ward(PostgresWarehouse(url), contract=promise(not_crowded={"max_value": most}))
+    if deed == "publish":
+        ward.publish(source())
+        return
+    if deed == "prune":
+        ward.warehouse.prune(before=dt.datetime.now(dt.timezone.utc))
+        return
+    rows = [row for row in ward.open() if row.payload["id"] in numbers]
+    if deed == "discard":
+        ward.warehouse.discard([row.id for row in rows], why="not wanted")
+    else:
+        mends = {row.id: {**row.payload, "pulse": 1 + row.payload["id"] % 100} for row in rows}
+        ward.replay(*rows, mends={row.id: mends[row.id] for row in rows if mendable(row.payload["id"])})
 
 
 if __name__ == "__main__":
-    main()
+    from killed import serve
+
+    serve(work)

@@ -1,102 +1,132 @@
-"""kill -9 in the middle of a replay: its rows are wholly in quarantine or wholly published."""
+"""kill -9 in the middle of a replay: its rows are wholly in quarantine or wholly published.
 
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
+Each kill is at a named failpoint, so it is known beforehand which of the two they must be.
+"""
+
 from pathlib import Path
 
 import psycopg
-from replayer import CHUNK
+import pytest
+from killed import workers
+from replayer import BAD, GOOD, mendable, source
 from ward import ADDRESS, Ward, promise
 
 from dagster_sluice.tables.conform import conform
 from dagster_sluice.tables.content import content_hash
 
-KILLS = 6
-SEED = 20130208
-GOOD, BAD = 300, 1200
+BEFORE = ["replay.locked", "replay.rows_written", "replay.recorded", "replay.settled", "replay.before_commit"]
+CHUNK = 20
 
 
-def whole(ward):
-    """How many rows are still open, after proof that each row is in one place and the records say so."""
+@pytest.fixture(scope="module")
+def replayer(tmp_path_factory):
+    with workers(Path(__file__).with_name("replayer.py"), tmp_path_factory.mktemp("replayer")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def ward(warehouse):
+    made = Ward(warehouse, contract=promise(not_crowded={"max_value": 10**6}))
+    made.publish(source())
+    return made
+
+
+def chunk(place):
+    """The numbers of one replay's rows."""
+    return list(range(GOOD + place * CHUNK, GOOD + (place + 1) * CHUNK))
+
+
+def added(numbers):
+    return {number for number in numbers if mendable(number)}
+
+
+def replayed(ward):
+    """The numbers of the rows that were replayed, after proof that each row is in one place and the records say so."""
     published = ward.published()
     opened = [row.payload["id"] for row in ward.open()]
-    assert sorted([one for one, _ in published] + opened) == list(range(GOOD + BAD))
-    replayed = ward.warehouse.quarantined(ADDRESS, status="replayed", limit=None)
-    assert len(replayed) == len(published) - GOOD
-    assert len(replayed) % CHUNK == 0
-    assert {(row.replacement["id"], row.replacement["pulse"]) for row in replayed} <= set(published)
+    discarded = [row.payload["id"] for row in ward.warehouse.quarantined(ADDRESS, status="discarded", limit=None)]
+    assert sorted([*(number for number, _ in published), *opened, *discarded]) == list(range(GOOD + BAD))
+    rows = ward.warehouse.quarantined(ADDRESS, status="replayed", limit=None)
+    assert len(rows) == len(published) - GOOD
+    assert {(row.replacement["id"], row.replacement["pulse"]) for row in rows} <= set(published)
     current = ward.warehouse.current(ADDRESS)["day"]
-    assert (current.rows_published, current.rows_quarantined) == (len(published), len(opened))
-    assert {row.publication for row in replayed} <= set(range(1, current.id + 1))
-    rows = ward.warehouse.read(ADDRESS, partitions=["day"])
-    assert current.content_hash == content_hash(conform(rows, ward.contract).rows)
-    return len(opened)
+    assert current.rows_published == len(published)
+    assert current.rows_quarantined in (len(opened), len(opened) + len(discarded))
+    assert {row.publication for row in rows} <= set(range(1, current.id + 1))
+    standing = ward.warehouse.read(ADDRESS, partitions=["day"])
+    assert current.content_hash == content_hash(conform(standing, ward.contract).rows)
+    return {row.payload["id"] for row in rows}
 
 
-def in_transaction(session):
-    row = session.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        " AND backend_xid IS NOT NULL"
-    ).fetchone()
-    return row[0] > 0
+def audits(url):
+    """How many audits there are of each result."""
+    with psycopg.connect(url) as session:
+        return dict(session.execute("SELECT result, count(*) FROM sluice.audits GROUP BY 1").fetchall())
 
 
-def publications(session):
-    return session.execute("SELECT count(*) FROM sluice.publications").fetchone()[0]
+def test_kill_9_of_a_replay_leaves_its_rows_wholly_old_or_new(replayer, ward, database_url) -> None:
+    done = set()
+    for place, failpoint in enumerate([*BEFORE, "replay.committed"]):
+        replayer.die(failpoint, url=database_url, deed="replay", numbers=chunk(place))
+        done |= added(chunk(place)) if failpoint not in BEFORE else set()
+        assert replayed(ward) == done, failpoint
+    everything = list(range(GOOD, GOOD + BAD))
+    for _ in range(2):
+        assert replayer.run(url=database_url, deed="replay", numbers=everything).code == 0, replayer.said
+        assert replayed(ward) == added(everything)
 
 
-def test_kill_9_of_a_replay_leaves_its_rows_wholly_old_or_new(warehouse, database_url, tmp_path):
-    chance = random.Random(SEED)
-    ward = Ward(warehouse, contract=promise(not_crowded={"max_value": 10**6}))
-    ward.publish([(number, 60 if number < GOOD else 300) for number in range(GOOD + BAD)])
-    left = [whole(ward)]
-    interrupted = 0
-    errors = tmp_path / "errors.log"
-    with (
-        errors.open("w") as stderr,
-        subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("replayer.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        ) as process,
-        psycopg.connect(database_url, autocommit=True) as watch,
-    ):
+def test_kill_9_of_a_publish_that_restores_mended_rows_changes_nothing(replayer, ward, database_url) -> None:
+    assert replayer.run(url=database_url, deed="replay", numbers=chunk(0)).code == 0, replayer.said
+    for failpoint in ("publish.restored", "publish.before_commit", "publish.committed"):
+        replayer.die(failpoint, url=database_url, deed="publish", numbers=[])
+        assert replayed(ward) == added(chunk(0)), failpoint
 
-        def begin():
-            process.stdin.write(f"{database_url}\n")
-            process.stdin.flush()
-            return int(process.stdout.readline())
 
-        for _ in range(KILLS):
-            before = publications(watch)
-            pid = begin()
-            # So many replays may end; the next one is aimed at. However slow the machine is, it comes to that.
-            wanted = before + chance.randrange(4)
-            until = time.monotonic() + 20
-            while time.monotonic() < until and publications(watch) < wanted:
-                pass
-            while time.monotonic() < until and not in_transaction(watch):
-                pass
-            time.sleep(chance.uniform(0, 0.004))
-            # Stopped first, so that it can be seen what the kill interrupts.
-            os.kill(pid, signal.SIGSTOP)
-            interrupted += in_transaction(watch)
-            os.kill(pid, signal.SIGKILL)
-            assert int(process.stdout.readline()) == -signal.SIGKILL, errors.read_text()
-            left.append(whole(ward))
-        begin()
-        assert int(process.stdout.readline()) == 0, errors.read_text()
-        process.stdin.close()
-        process.wait(30)
-    assert whole(ward) == 0
-    # Otherwise the kills proved nothing.
-    assert interrupted >= 2, interrupted
-    assert len(set(left)) >= 3, left
-    ward.publish([(number, 60 if number < GOOD else 300) for number in range(GOOD + BAD)])
-    assert whole(ward) == 0
+def test_kill_9_of_a_replay_that_only_tells_why_rows_stay_open(replayer, ward, database_url) -> None:
+    hopeless = [number for number in chunk(0) if not mendable(number)]
+    before = audits(database_url)
+    replayer.die("replay.before_commit", url=database_url, deed="replay", numbers=hopeless)
+    assert audits(database_url) == before
+    replayer.die("replay.committed", url=database_url, deed="replay", numbers=hopeless)
+    assert audits(database_url) == {**before, "unchanged": 1}
+    assert replayed(ward) == set()
+
+
+def test_kill_9_of_a_block_keeps_its_record_or_does_not(replayer, ward, database_url) -> None:
+    before = audits(database_url)
+    for deed in ("replay", "publish"):
+        order = {"url": database_url, "deed": deed, "numbers": chunk(0), "most": GOOD - 1}
+        replayer.die("block.before_commit", **order)
+        assert audits(database_url) == before
+        replayer.die("block.committed", **order)
+        before["blocked"] = before.get("blocked", 0) + 1
+        assert audits(database_url) == before
+    assert replayed(ward) == set()
+
+
+def sessions(ended):
+    """How many transactions of the connection for questions it committed."""
+    return ended.passed.count("session.before_commit")
+
+
+def test_kill_9_of_a_discard_discards_all_of_its_rows_or_none(replayer, ward, database_url) -> None:
+    order = {"url": database_url, "deed": "discard", "numbers": chunk(0)}
+    # How many questions it asks before is no business of this test.
+    last = sessions(replayer.run(**{**order, "numbers": []}))
+    replayer.die("session.before_commit", last, **order)
+    assert len(ward.open()) == BAD
+    replayer.die("discard.committed", **order)
+    assert {row.payload["id"] for row in ward.open()} == set(range(GOOD + CHUNK, GOOD + BAD))
+    assert replayed(ward) == set()
+
+
+def test_kill_9_of_a_prune_drops_all_of_its_rows_or_none(replayer, ward, database_url) -> None:
+    order = {"url": database_url, "deed": "prune", "numbers": []}
+    last = sessions(replayer.run(**order))
+    ward.warehouse.discard([row.id for row in ward.open()[:CHUNK]], why="not wanted")
+    replayer.die("session.before_commit", last, **order)
+    assert len(ward.warehouse.quarantined(ADDRESS, status="discarded")) == CHUNK
+    replayer.die("prune.committed", **order)
+    assert not ward.warehouse.quarantined(ADDRESS, status="discarded")
+    assert len(ward.open()) == BAD - CHUNK

@@ -1,10 +1,9 @@
-"""A process that publishes without end, to be killed. Forks a fresh child for each line of its standard input.
+"""A process that publishes generations of a table through Dagster, to be killed; see `killed.serve`.
 
-A line holds the database's URL, the number of the first generation and that of the last. Every batch of a generation
-is wholly of that generation: its rows, the number of them, and the rows that are quarantined.
+Every batch of a generation is wholly of that generation: its rows, the number of them, and the rows that are
+quarantined.
 """
 
-import os
 import sys
 import warnings
 
@@ -14,13 +13,14 @@ import psycopg  # noqa: F401
 import pyarrow as pa
 from adbc_driver_postgresql import dbapi  # noqa: F401
 
+import dagster_sluice.gates.duckdb.engine
+import dagster_sluice.tables.events
+import dagster_sluice.tables.gatekeeper  # noqa: F401
 from dagster_sluice import Column, Contract, TableContext, WarehouseResource, table
 from dagster_sluice.contracts.contract import LogicalType
 from dagster_sluice.warehouse.postgres import PostgresWarehouse  # noqa: F401
 
-warnings.simplefilter("ignore")
-
-DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01", end_date="2026-01-06")
+DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01", end_date="2026-01-04")
 PARTITIONS = DAYS.get_partition_keys()
 CONTRACT = Contract(
     table="ledger",
@@ -35,7 +35,7 @@ CONTRACT = Contract(
 def batch(generation: int, partition: str) -> pd.DataFrame:
     """A number of rows that depends on generation and day; the first few do not conform."""
     day = int(partition[-2:])
-    size, bad = 2000 + (generation * 7 + day) % 97, 1 + (generation + day) % 5
+    size, bad = 200 + (generation * 7 + day) % 97, 1 + (generation + day) % 5
     numbers = [f"none-{number}" if number < bad else str(number) for number in range(size)]
     return pd.DataFrame({"generation": generation, "number": numbers, "text": f"{partition} Grüße " * 5})
 
@@ -56,27 +56,22 @@ def publish(url: str, generation: int) -> dg.ExecuteInProcessResult:
     )
 
 
-def _child(url: str, first: int, last: int) -> None:
-    for generation in range(first, last + 1):
-        result = publish(url, generation)
-        if not result.success:
-            (event,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
-            told = event.step_failure_data.user_failure_data
-            print(f"failed {told.description if told else event.step_failure_data.error}", file=sys.stderr, flush=True)
-            os._exit(1)
-    os._exit(0)
-
-
-def main() -> None:
-    for line in sys.stdin:
-        url, first, last = line.split()
-        pid = os.fork()
-        if not pid:
-            _child(url, int(first), int(last))
-        print(pid, flush=True)
-        _, status = os.waitpid(pid, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+def work(url: str, generation: int) -> None:
+    """Publish a generation, and say of a run that fails what a user would read."""
+    result = publish(url, generation)
+    if not result.success:
+        (event,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+        told = event.step_failure_data.user_failure_data
+        kind = told.metadata["sluice/error"].value if told else ""
+        print(f"failed {kind} {told.description if told else event.step_failure_data.error}", file=sys.stderr)
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":
-    main()
+    from killed import serve
+
+    warnings.simplefilter("ignore")
+    # What a child would import, its parent has: Dagster brings its storage along only with an instance.
+    with dg.DagsterInstance.ephemeral():
+        pass
+    serve(work)

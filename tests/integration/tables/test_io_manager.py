@@ -327,6 +327,7 @@ def test_a_contract_in_the_metadata_is_the_gate(desk: Desk) -> None:
     assert made.metadata["sluice/rows_quarantined"].value == 1
     assert made.metadata["sluice/failed_expectations"].value == "amount_possible, note_present"
     assert len(desk.shop.warehouse.quarantined(desk.shop.address)) == 1
+    assert "Published in part" in Path(made.metadata["sluice/report"].value).read_text(encoding="utf-8")
     said = failure(desk.run(asset))
     assert "id_once failed: 2 of 2 rows." in said
     assert "what was published before stands" in said

@@ -1,70 +1,40 @@
-"""kill -9 of the process that publishes, and of the server: every partition is wholly old or wholly new."""
+"""kill -9 of the process that publishes, and of the server: every partition is wholly old or wholly new.
+
+Each kill is at a named failpoint, so it is known beforehand which of the two a partition must be.
+"""
 
 import collections
-import contextlib
-import os
-import random
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pyarrow as pa
 import pytest
+from killed import Workers, crash, hand, own_server, unanswered, workers
 from publisher import CONTRACT, PARTITIONS, batch
 
-from dagster_sluice.embedded import EmbeddedPostgres
 from dagster_sluice.tables.conform import conform
 from dagster_sluice.tables.content import content_hash
 
-KILLS = 15
-SEED = 20130208
+BEFORE = [
+    "table.computed",
+    "table.judged",
+    "publish.locked",
+    "publish.removed",
+    "publish.rows_written",
+    "publish.superseded",
+    "publish.recorded",
+    "publish.quarantined",
+    "publish.released",
+    "publish.before_commit",
+]
+"""Failpoints on the way to a commit, in order."""
+AFTER = ["publish.committed", "events.materialized", "events.checked"]
 
 
-@dataclass
-class Publisher:
-    """`publisher.py` in a process of its own."""
-
-    process: subprocess.Popen[str]
-    url: str
-
-    def begin(self, first: int, last: int) -> int:
-        """Start to publish these generations; returns the process to kill."""
-        assert self.process.stdin
-        self.process.stdin.write(f"{self.url} {first} {last}\n")
-        self.process.stdin.flush()
-        return int(self._line())
-
-    def end(self) -> int:
-        """The exit code of what was begun."""
-        return int(self._line())
-
-    def _line(self) -> str:
-        assert self.process.stdout
-        return self.process.stdout.readline()
-
-
-@contextlib.contextmanager
-def publishing(url: str, errors: Path) -> Iterator[Publisher]:
-    with (
-        errors.open("w") as stderr,
-        subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("publisher.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        ) as process,
-    ):
-        yield Publisher(process, url)
-        assert process.stdin
-        process.stdin.close()
-        process.wait(30)
+@pytest.fixture(scope="module")
+def publisher(tmp_path_factory):
+    with workers(Path(__file__).with_name("publisher.py"), tmp_path_factory.mktemp("publisher")) as opened:
+        yield opened
 
 
 def seen(url: str) -> dict[str, int]:
@@ -77,8 +47,12 @@ def seen(url: str) -> dict[str, int]:
         ).fetchall()
         rows = session.execute("SELECT _partition, generation, number, text FROM kill.ledger").fetchall()
         kept = session.execute("SELECT partition, payload FROM sluice.quarantine WHERE status = 'open'").fetchall()
-        audits = session.execute("SELECT count(*) FROM sluice.audits a WHERE publication_id IS NULL").fetchone()
-    assert audits == (0,)
+        audits = session.execute(
+            "SELECT count(*) FILTER (WHERE publication_id IS NULL),"
+            " count(*) FILTER (WHERE result = 'published') - (SELECT count(*) FROM sluice.publications)"
+            " FROM sluice.audits"
+        ).fetchone()
+    assert audits == (0, 0)
     found = {}
     by_partition = collections.defaultdict(list)
     for partition, *row in rows:
@@ -99,90 +73,78 @@ def seen(url: str) -> dict[str, int]:
     return found
 
 
-def in_transaction(session: psycopg.Connection) -> bool:
-    """Whether somebody else has changed something and not yet said whether to keep it."""
-    row = session.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        " AND backend_xid IS NOT NULL"
-    ).fetchone()
-    return row is not None and row[0] > 0
+def published(publisher: Workers, url: str, generation: int) -> None:
+    ended = publisher.run(url=url, generation=generation)
+    assert ended.code == 0, ended.said
+    assert seen(url) == dict.fromkeys(PARTITIONS, generation)
 
 
-def publications(session: psycopg.Connection) -> int:
-    """How many publishes there have been."""
-    row = session.execute("SELECT count(*) FROM sluice.publications").fetchone()
-    assert row
-    return row[0]
+def test_kill_9_of_the_publisher_leaves_what_it_committed_and_nothing_else(publisher, database_url) -> None:
+    first, second, third = PARTITIONS
+    published(publisher, database_url, 1)
+    found = seen(database_url)
+    for generation, failpoint in enumerate([*BEFORE, *AFTER], 2):
+        publisher.die(failpoint, 2, url=database_url, generation=generation)
+        found[first] = generation
+        if failpoint in AFTER:
+            found[second] = generation
+        assert seen(database_url) == found, failpoint
+    assert found[third] == 1
+    published(publisher, database_url, 99)
+    unchanged = publisher.die("publish.reaffirmed", 2, url=database_url, generation=99)
+    assert unchanged.commits == 1
+    assert seen(database_url) == dict.fromkeys(PARTITIONS, 99)
 
 
-@pytest.fixture
-def errors(tmp_path) -> Path:
-    return tmp_path / "errors.log"
+def test_kill_9_of_a_first_publish_leaves_nothing_of_the_partition_it_was_at(publisher, database_url) -> None:
+    publisher.die("ledger.prepared", url=database_url, generation=1)
+    publisher.die("table.shaped", url=database_url, generation=1)
+    publisher.die("publish.before_commit", url=database_url, generation=1)
+    assert seen(database_url) == {}
+    publisher.die("publish.before_commit", 2, url=database_url, generation=1)
+    assert seen(database_url) == {PARTITIONS[0]: 1}
+    published(publisher, database_url, 1)
 
 
-def test_kill_9_of_the_publisher_leaves_each_partition_wholly_old_or_new(database_url, errors) -> None:
-    chance = random.Random(SEED)
-    interrupted = mixed = 0
-    with psycopg.connect(database_url, autocommit=True) as watch, publishing(database_url, errors) as publisher:
-        publisher.begin(1, 1)
-        assert publisher.end() == 0, errors.read_text()
-        before = seen(database_url)
-        assert before == dict.fromkeys(PARTITIONS, 1)
-        for number in range(1, KILLS + 1):
-            # So many publishes may end first: however slow the machine is, it comes to that, and not all days alike.
-            wanted = publications(watch) + chance.randrange(1, 2 * len(PARTITIONS))
-            pid = publisher.begin(number * 1000, number * 1000 + 999)
-            until = time.monotonic() + 60
-            while time.monotonic() < until and publications(watch) < wanted:
-                time.sleep(0.002)
-            # Every second kill is aimed at a publish that is under way.
-            until = time.monotonic() + (10 if number % 2 else 0)
-            while time.monotonic() < until and not in_transaction(watch):
-                pass
-            # Stopped first, so that it can be seen what the kill interrupts.
-            os.kill(pid, signal.SIGSTOP)
-            interrupted += in_transaction(watch)
-            os.kill(pid, signal.SIGKILL)
-            assert publisher.end() == -signal.SIGKILL, errors.read_text()
-            after = seen(database_url)
-            assert set(after) == set(PARTITIONS)
-            assert all(after[day] == before[day] or after[day] >= number * 1000 for day in PARTITIONS)
-            mixed += len(set(after.values())) > 1
-            before = after
-        publisher.begin(99_000, 99_000)
-        assert publisher.end() == 0, errors.read_text()
-        first = seen(database_url)
-        publisher.begin(99_000, 99_000)
-        assert publisher.end() == 0, errors.read_text()
-    assert first == seen(database_url) == dict.fromkeys(PARTITIONS, 99_000)
-    # Otherwise the kills proved nothing.
-    assert interrupted >= 3, interrupted
-    assert mixed >= 3, mixed
+def test_every_failpoint_of_a_publish_is_among_those_killed_here(publisher, database_url) -> None:
+    changed = publisher.run(url=database_url, generation=1).passed
+    unchanged = publisher.run(url=database_url, generation=1).passed
+    killed = {*BEFORE, *AFTER, "ledger.prepared", "table.shaped", "publish.reaffirmed"}
+    connections = {name for name in (*changed, *unchanged) if name.startswith(("bulk.", "session."))}
+    assert {*changed, *unchanged} - connections == killed
 
 
-def test_kill_9_of_the_server_leaves_each_partition_wholly_old_or_new(errors) -> None:
-    chance = random.Random(SEED)
-    with tempfile.TemporaryDirectory(prefix="sl-", ignore_cleanup_errors=True) as base:
-        server = EmbeddedPostgres(Path(base) / "postgres")
-        with server.lease(), publishing(server.url(), errors) as publisher:
-            publisher.begin(1, 1)
-            assert publisher.end() == 0, errors.read_text()
-            before = seen(server.url())
-            for number in (1, 2, 3):
-                publisher.begin(number * 1000, number * 1000 + 999)
-                time.sleep(chance.uniform(0.1, 1.2))
-                postmaster = server.status().pid
-                assert postmaster
-                os.kill(postmaster, signal.SIGKILL)
-                assert publisher.end() == 1
-                server.acquire()
-                after = seen(server.url())
-                assert all(after[day] == before[day] or after[day] >= number * 1000 for day in PARTITIONS)
-                before = after
-            said = [line for line in errors.read_text().splitlines() if line.startswith("failed ")]
-            assert len(said) == 3
-            assert all("does not answer" in line for line in said), said
-            publisher.begin(99_000, 99_000)
-            assert publisher.end() == 0, errors.read_text()
-            assert seen(server.url()) == dict.fromkeys(PARTITIONS, 99_000)
-            server.release()
+def test_kill_9_of_the_server_leaves_each_partition_wholly_old_or_new(publisher) -> None:
+    """Also where it dies after the publish is durable and before the publisher hears of it."""
+    first, second, _ = PARTITIONS
+    with own_server() as server, hand() as held:
+        url = server.url()
+        published(publisher, url, 1)
+        found = seen(url)
+        deaths = ["publish.rows_written", "publish.before_commit", "bulk.before_commit", "publish.committed", "answer"]
+        for generation, death in enumerate(deaths, 2):
+            failpoint = "bulk.before_commit" if death == "answer" else death
+            publisher.begin(held.pause(failpoint, 2), url=url, generation=generation)
+            assert held.hold()[0] == failpoint
+            if death == "answer":
+                with unanswered(server) as wait:
+                    held.let_go()
+                    wait(1)
+                    crash(server)
+            else:
+                crash(server)
+                held.let_go()
+            ended = publisher.end()
+            assert ended.code == 1, ended.said
+            server.acquire()
+            found[first] = generation
+            if death in ("publish.committed", "answer"):
+                found[second] = generation
+            assert seen(url) == found, death
+        told = [line.split()[1] for line in publisher.said.splitlines() if line.startswith("failed ")]
+        lost = "DatabaseUnreachable"
+        assert told == [lost, lost, "OutcomeUnknown", lost, "OutcomeUnknown"], publisher.said
+        unknown = [line for line in publisher.said.splitlines() if line.startswith("failed OutcomeUnknown")]
+        assert all("it is not known whether the change took place" in line for line in unknown)
+        published(publisher, url, generation)
+        published(publisher, url, 99)

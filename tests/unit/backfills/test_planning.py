@@ -135,6 +135,20 @@ def test_a_parked_upstream_that_stands_does_not_hold_up_what_is_made_of_it():
     assert (decided(made, "raw"), decided(made)) == ({DAYS[0]: Decision.PARKED}, {DAYS[0]: Decision.PLANNED})
 
 
+def test_a_whole_made_of_whatever_days_there_are():
+    """It waits for the first of them, not for all: some may never come."""
+    whole = facts("whole", [""], parents=(Parent.shared("flights", range(10), 1, optional=True),))
+    days = facts(unfillable={0: "gone"})
+    assert plan(days, whole, order=Order.OLDEST).partitions() == {"flights": DAYS[1:], "whole": [""]}
+    parked = Memory(standings={"flights": {day: Standing(parked=True) for day in DAYS}})
+    assert decided(plan(facts(), whole, memory=parked), "whole") == {"": Decision.UPSTREAM}
+
+
+def test_a_day_needs_the_whole_that_it_is_made_of():
+    days = facts(parents=(Parent.shared("planes", [0], 10),))
+    assert plan(facts("planes", [""]), days, partitions=3).partitions() == {"planes": [""], "flights": DAYS[-2:]}
+
+
 def test_an_open_circuit_lets_one_probe_through():
     made = plan(*chain(), memory=Memory(probes={"flights": 1}))
     assert made.partitions() == {"raw": DAYS, "flights": DAYS[-1:], "marts": DAYS[-1:]}

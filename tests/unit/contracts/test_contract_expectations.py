@@ -369,7 +369,7 @@ def test_a_tables_default_of_quarantine_leaves_what_marks_no_rows_at_block(load:
         ("{metric: nullValues, mustBeLessThan: 0}", "No table can keep this rule"),
         ("{metric: nullValues, mustBeGreaterOrEqualTo: 0}", "No table can break this rule"),
         ("{metric: nullValues, mustBeLessOrEqualTo: 100, unit: percent}", "No table can break this rule"),
-        ("{type: sql, query: SELECT 1, mustBe: 0}", "not supported yet"),
+        ("{type: sql, query: SELECT 1, mustBe: 0}", "does not read the rows that are judged"),
     ],
 )
 def test_what_cannot_be_said_exactly_is_refused(blame: Blame, rule: str, sentence: str) -> None:

@@ -341,6 +341,7 @@ def test_every_expectation_type_can_be_promised(write: Write) -> None:
         Argument.VALUES: [1],
         Argument.PAIRS: [[1, 2]],
         Argument.MAPPING: {"a": 1},
+        Argument.QUERY: "SELECT * FROM {batch}",
         Argument.QUANTILES: {"quantiles": [0.5], "value_ranges": [[1, None]]},
         Argument.ERROR: True,
         Argument.ANY_ALL: "all",

@@ -378,6 +378,20 @@ def test_a_share_of_the_rows_of_a_condition_says_nothing_of_all_rows() -> None:
     assert [change.impact for change in changes(old, new)] == [BREAKING]
 
 
+def test_bounds_to_stay_outside_of_and_classes_of_ones_own_cannot_be_told() -> None:
+    def value(**bounds: Any) -> Contract:
+        kwargs = {"query": "SELECT count(*) FROM {batch}", **bounds}
+        return with_(Expectation(name="n", type="expect_query_value_to_be_between", kwargs=kwargs))
+
+    def own(path: str) -> Contract:
+        return with_(Expectation(name="own", type="expect_own", kwargs={}, import_path=path))
+
+    assert [change.impact for change in changes(value(max_value=9), value(max_value=5))] == [COMPATIBLE]
+    turned = {"min_value": 1, "outside": True}
+    assert [c.impact for c in changes(value(max_value=9, **turned), value(max_value=5, **turned))] == [BREAKING]
+    assert [change.impact for change in changes(own("a:ExpectOwn"), own("b:ExpectOwn"))] == [BREAKING]
+
+
 def test_true_is_not_one() -> None:
     old = with_(e("in_set", column="country", value_set=[1]))
     assert changes(old, with_(e("in_set", column="country", value_set=[True]))) != []

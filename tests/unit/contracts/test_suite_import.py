@@ -140,6 +140,7 @@ def test_every_type_of_the_catalogue_comes_through_great_expectations_own_json()
         Argument.VALUES: [1, "a"],
         Argument.PAIRS: [[1, 2]],
         Argument.MAPPING: {"values": ["a"], "weights": [1.0]},
+        Argument.QUERY: "SELECT * FROM {batch}",
         Argument.QUANTILES: {"quantiles": [0.5], "value_ranges": [[1, None]]},
         Argument.ERROR: True,
         Argument.ANY_ALL: "all",

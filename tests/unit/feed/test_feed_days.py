@@ -166,10 +166,10 @@ def test_a_day_does_not_carry_the_year(feed: FlightsFeed) -> None:
 
 def test_a_day_is_cheap(feed: FlightsFeed) -> None:
     feed.flights(SOURCE_START)
-    started = time.perf_counter()
+    started = time.process_time()
     for day in range(1, 29):
         feed.flights(datetime.date(2026, 2, day))
-    assert (time.perf_counter() - started) / 28 < 0.05  # measured 0.001; the machine may be busy
+    assert (time.process_time() - started) / 28 < 0.05  # measured 0.001; of this process, for the machine may be busy
 
 
 def test_it_is_a_resource_of_dagster() -> None:

@@ -187,7 +187,7 @@ def test_a_plane_year_is_not_the_flights_year(feed: FlightsFeed, conform: Confor
 
 def test_a_day_is_fast(conform: Conform) -> None:
     conform(DAY)
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(5):
         conform(DAY)
-    assert (time.perf_counter() - started) / 5 < 0.5  # measured 0.03; the machine may be busy
+    assert (time.process_time() - started) / 5 < 0.5  # measured 0.03; of this process, for the machine may be busy

@@ -454,3 +454,24 @@ def test_a_verdict_crosses_process_borders():
     assert [(r.name, r.success, r.unexpected_count) for r in back.results] == [
         (r.name, r.success, r.unexpected_count) for r in verdict.results
     ]
+
+
+@pytest.mark.parametrize("engine", ["auto", "gx", "both"])
+def test_a_condition_that_great_expectations_cannot_read_costs_no_other_expectation(engine):
+    def among(name):
+        return {"type": "comparison", "column": {"name": name}, "operator": "<", "parameter": 3}
+
+    verdict = audit(
+        pd.DataFrame({"a": [1, 2], "`b`": [1, 2]}),
+        expectations=[
+            expect("column_values_to_not_be_null", column="a", row_condition=among("gone")),
+            expect("column_values_to_not_be_null", column="a", row_condition=among("`b`")),
+            expect("column_values_to_be_of_type", column="a", type_="int", row_condition=among("gone")),
+            expect("column_values_to_be_between", column="a", max_value=1),
+        ],
+        engine=engine,
+    )
+
+    assert "'gone' is not defined" in verdict.results[0].error
+    assert None not in [result.error for result in verdict.results[:3]]
+    assert (verdict.results[3].error, verdict.mask.rows([3]).tolist()) == (None, [1])

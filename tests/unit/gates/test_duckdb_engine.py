@@ -164,14 +164,58 @@ def test_an_arrow_table_is_judged_as_the_pandas_frame_it_converts_to():
     assert verdict.mask.rows([1]).tolist() == [1, 2]
 
 
-def test_columns_that_differ_in_case_only_are_told_apart():
-    frame = pd.DataFrame({"a": [1, 2], "A": [5, 6]})
+@pytest.mark.parametrize("engine", ["duckdb", "gx", "both"])
+@pytest.mark.parametrize("names", [["a", "A", "`a`", "b"], ["b", "`a`", "A", "a"]])
+def test_columns_that_great_expectations_takes_for_one_are_told_apart(names, engine):
+    frame = pd.DataFrame({"a": [1, 2], "A": [5, 6], "`a`": [9, 9], "b": ["x", "A"]})[names]
+    over = {"type": "comparison", "column": {"name": "A"}, "operator": ">", "parameter": 5}
 
     verdict = audit(
-        frame, expectations=[expect("column_values_to_be_between", column="A", min_value=5)], engine="duckdb"
+        frame,
+        expectations=[
+            expect("column_values_to_be_between", column="A", min_value=6),
+            expect("column_values_to_be_between", column="a", max_value=1),
+            expect("column_values_to_be_between", column="`a`", max_value=8),
+            expect("column_pair_values_a_to_be_greater_than_b", column_A="A", column_B="a"),
+            expect("multicolumn_sum_to_equal", column_list=["A", "a"], sum_total=6),
+            expect("column_values_to_be_between", column="a", max_value=1, row_condition=over),
+            expect("column_max_to_be_between", column="A", max_value=1),
+            expect("table_columns_to_match_ordered_list", column_list=names),
+        ],
+        engine=engine,
     )
 
-    assert verdict.success
+    assert [verdict.mask.rows([index]).tolist() for index in range(6)] == [[0], [1], [0, 1], [], [1], [1]]
+    assert verdict.results[4].partial_unexpected_list == ({"A": 6, "a": 2},)
+    assert verdict.results[6].observed_value == 6
+    assert verdict.results[7].success
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_condition_in_words_may_name_columns_that_great_expectations_takes_for_one():
+    frame = pd.DataFrame({"a": [1, 2, 3], "A": [5, 6, 7], "b": ["x", "A", "y"]})
+    shared = {"column": "A", "min_value": 9}
+
+    verdict = audit(
+        frame,
+        expectations=[
+            expect(
+                "column_values_to_be_between",
+                **shared,
+                row_condition="a > 1 and b != 'A' or `A` == 5",
+                condition_parser="pandas",
+            ),
+            expect(
+                "column_values_to_be_between",
+                **shared,
+                row_condition='col("a") >= 2',
+                condition_parser="great_expectations",
+            ),
+        ],
+        engine="both",
+    )
+
+    assert [verdict.mask.rows([index]).tolist() for index in range(2)] == [[0, 2], [1, 2]]
 
 
 def test_names_and_values_never_become_sql():
@@ -274,3 +318,26 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path):
 
     with pytest.raises(FrameError, match=r"orders\.csv"):
         audit(file, expectations=[expect("table_row_count_to_equal", value=1)])
+
+
+def test_a_condition_on_an_arrow_table_converts_only_the_columns_it_names():
+    """A column that pandas cannot hold is no hindrance where neither condition nor expectation looks at it."""
+    ages = pa.array([dt.date(1, 1, 1), dt.date(9999, 12, 31), None], pa.date32())
+    frame = pa.table(
+        {"a": [1, None, 3], "b": [1.5, float("nan"), -1.0], "far": ages.cast(pa.date64()).cast(pa.timestamp("ms"))}
+    )
+    over = {"type": "comparison", "column": {"name": "a"}, "operator": ">=", "parameter": 1}
+
+    verdict = audit(
+        frame,
+        expectations=[
+            expect("column_values_to_be_between", column="b", min_value=0, row_condition=over),
+            expect("column_max_to_be_between", column="a", max_value=2, row_condition=over),
+            expect("table_row_count_to_equal", value=2, row_condition=over),
+        ],
+        engine="duckdb",
+    )
+
+    assert verdict.mask.rows([0]).tolist() == [2]
+    assert [result.observed_value for result in verdict.results[1:]] == [3.0, 2]
+    assert isinstance(verdict.results[1].observed_value, float)

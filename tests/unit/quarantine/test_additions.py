@@ -81,6 +81,16 @@ def test_a_hold_is_a_block(policy):
     assert judged(rows(1, 2, 3), 4, 5, contract=contract).blocking
 
 
+@pytest.mark.parametrize(("standing", "blocked"), [(4, True), (5, False)])
+def test_a_hold_that_stands_broken_already_stops_nothing(standing, blocked):
+    """A person released what stands; rows that break the promise anew are another matter."""
+    holding = tuple(dataclasses.replace(item, policy=Policy.HOLD) for item in PROMISE.expectations[1:])
+    contract = dataclasses.replace(PROMISE, expectations=holding)
+    found = judged(rows(*range(standing)), 9, contract=contract)
+    assert bool(found.blocking) is blocked
+    assert len(found.passed) == (0 if blocked else 1)
+
+
 def test_a_warning_stops_nothing():
     few = dataclasses.replace(PROMISE.expectations[1], policy=Policy.WARN)
     contract = dataclasses.replace(PROMISE, expectations=(few,))

@@ -103,7 +103,7 @@ def test_no_rows(tmp_path):
         ("id,x\n1,2\n", "_quarantine_id"),
         ("_quarantine_id,x\n1,2\n1,3\n", "once more"),
         ("_quarantine_id,x\nabc,2\n", "'abc'"),
-        ("_quarantine_id,x\n1,2,3\n", "3 cells"),
+        ("_quarantine_id,x\n1,2,3\n", "3 fields"),
         ('_quarantine_id,x\n1,"open\n', "rows.csv"),
     ],
 )

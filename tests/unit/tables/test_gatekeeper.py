@@ -11,6 +11,7 @@ import scenario
 from dagster_sluice.contracts import Column, Contract, Expectation, LogicalType, Policy
 from dagster_sluice.errors import ExpectationError, FrameError, TableError
 from dagster_sluice.gates import Outcome
+from dagster_sluice.quarantine.replaying import Promise, Replayer
 from dagster_sluice.tables.gatekeeper import Origin, admit
 from dagster_sluice.warehouse import Address, Result
 
@@ -116,11 +117,79 @@ def test_an_empty_partition_is_published_only_if_it_came_empty(warehouse, number
     assert len(warehouse.current(ADDRESS)) == (outcome is Outcome.PUBLISH)
 
 
-def test_what_should_be_held_is_not_published_as_long_as_nobody_can_release_it(warehouse):
-    judged = through(warehouse, frame([1]), small(dataclasses.replace(FULL, policy=Policy.HOLD)))
-    assert judged.publication is None
-    assert warehouse.current(ADDRESS) == {}
-    assert "held" in warehouse.audits("cause")[0].reasons[-1]
+HELD = dataclasses.replace(FULL, policy=Policy.HOLD)
+
+
+def test_a_batch_that_is_held_waits_whole_and_is_not_published(warehouse):
+    through(warehouse, frame([1, 2, 3]), small(POSITIVE, HELD))
+    before = warehouse.current(ADDRESS)
+    judged = through(warehouse, frame([7, -1]), small(POSITIVE, HELD))
+    assert (judged.publication, judged.decision.outcome) == (None, Outcome.HOLD)
+    assert warehouse.current(ADDRESS) == before
+    assert warehouse.quarantined() == []
+    assert (judged.hold.rows, judged.hold.rows_quarantined) == (1, 1)
+    assert warehouse.held_rows(judged.hold.id).column("a").to_pylist() == [7]
+    assert "full" in judged.decision.reasons[0]
+    assert f"sluice hold release {judged.hold.id}" in judged.decision.reasons[-1]
+    assert [audit.result for audit in warehouse.audits("cause")] == [Result.PUBLISHED, Result.HELD]
+
+
+def test_a_block_outweighs_a_hold(warehouse):
+    blocking = dataclasses.replace(POSITIVE, policy=Policy.BLOCK)
+    judged = through(warehouse, frame([-1]), small(blocking, HELD))
+    assert (judged.decision.outcome, judged.hold) == (Outcome.BLOCK, None)
+    assert warehouse.holds() == []
+
+
+def test_what_a_person_released_does_not_wait_again(warehouse):
+    contract = small(POSITIVE, HELD)
+    first = through(warehouse, frame([7, -1]), contract)
+    published = warehouse.release(first.hold.id, by="ann", why="a holiday")
+    again = through(warehouse, frame([7, -1]), contract)
+    assert (again.publication.id, again.publication.result) == (published.id, Result.UNCHANGED)
+    assert (again.hold, again.released.id) == (None, first.hold.id)
+    assert len(warehouse.quarantined()) == 1
+    other = through(warehouse, frame([8, -1]), contract)
+    assert other.hold is not None
+
+
+def test_a_release_covers_that_content_by_that_contract_as_long_as_it_stands(warehouse):
+    contract = small(POSITIVE, HELD)
+    first = through(warehouse, frame([7]), contract)
+    warehouse.release(first.hold.id, by="ann", why="a holiday")
+    stricter = small(POSITIVE, dataclasses.replace(HELD, kwargs={"min_value": 4}))
+    assert through(warehouse, frame([7]), stricter).hold is not None
+    through(warehouse, frame([1, 2, 3]), contract)
+    assert through(warehouse, frame([7]), contract).hold is not None
+
+
+def test_what_was_mended_is_held_too(warehouse):
+    """A mend survives, also in a batch that waits."""
+    contract = small(POSITIVE, HELD)
+    through(warehouse, frame([1, 2, 3, -4]), contract)
+    (bad,) = warehouse.quarantined()
+    replayer = Replayer(
+        warehouse, lambda _: Promise(contract=contract, references={}), run_id="replay", correlation_id="replay"
+    )
+    (replayed,) = replayer.replay([bad], {bad.id: {**bad.payload, "a": 4}})
+    assert replayed.good
+    judged = through(warehouse, frame([1, -4]), contract)
+    assert judged.restored == 1
+    assert sorted(warehouse.held_rows(judged.hold.id).column("a").to_pylist()) == [1, 4]
+
+
+def test_rows_are_added_to_what_was_released(warehouse):
+    """What stands breaks the promise already, and a person wanted it so."""
+    contract = small(POSITIVE, dataclasses.replace(HELD, kwargs={"min_value": 4}))
+    held = through(warehouse, frame([1, -2]), contract)
+    warehouse.release(held.hold.id, by="ann", why="few is right")
+    (bad,) = warehouse.quarantined()
+    replayer = Replayer(
+        warehouse, lambda _: Promise(contract=contract, references={}), run_id="replay", correlation_id="replay"
+    )
+    (replayed,) = replayer.replay([bad], {bad.id: {**bad.payload, "a": 2}})
+    assert replayed.good
+    assert warehouse.read(ADDRESS).num_rows == 2
 
 
 @pytest.mark.parametrize(
@@ -134,11 +203,12 @@ def test_what_is_no_frame_of_the_contract_is_refused_and_remembered(warehouse, w
     assert audit.reasons
 
 
-def test_a_frame_with_text_that_cannot_be_encoded_is_refused_and_remembered(warehouse):
+def test_text_that_cannot_be_encoded_is_a_misfit_of_its_row_and_remembered(warehouse):
     rows = pd.DataFrame({"a": [1], "t": pd.Series([scenario.LONE_SURROGATE], dtype=object)})
-    with pytest.raises(FrameError):
-        through(warehouse, rows, small(POSITIVE))
-    assert warehouse.audits("cause")[0].reasons
+    judged = through(warehouse, rows, small(POSITIVE))
+    assert judged.publication is None
+    (audit,) = warehouse.audits("cause")
+    assert "lone surrogate" in " ".join(audit.reasons)
 
 
 def test_an_expectation_that_cannot_be_judged_as_written_publishes_nothing(warehouse):

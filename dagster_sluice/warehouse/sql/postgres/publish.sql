@@ -16,6 +16,12 @@ FROM sluice.publications p, sluice_request r
 WHERE p.table_schema = r.table_schema AND p.table_name = r.table_name
   AND p.partition IS NOT DISTINCT FROM r.partition AND p.superseded_at IS NULL
 
+-- name: kind
+-- COPY neither writes into views nor where rows are guarded one by one.
+SELECT CASE WHEN c.relkind IN ('r', 'p') AND NOT c.relrowsecurity THEN c.relkind::text ELSE '?' END
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, sluice_request r
+WHERE n.nspname = r.table_schema AND c.relname = r.table_name
+
 -- name: count_partition
 SELECT count(*) FROM {target} WHERE _partition = (SELECT partition FROM sluice_request)
 
@@ -35,6 +41,11 @@ SELECT {selection}, (SELECT partition FROM sluice_request) FROM sluice_rows
 -- name: insert_table
 INSERT INTO {target} ({columns}) SELECT {selection} FROM sluice_rows
 
+-- name: altered
+-- How many values of a column would come back from its type otherwise than they went.
+SELECT count(*) FROM sluice_rows
+WHERE {column} IS NOT NULL AND format('%s', {column}::{cast}::{kind}) IS DISTINCT FROM format('%s', {column})
+
 -- name: supersede
 UPDATE sluice.publications p SET superseded_at = clock_timestamp()
 FROM sluice_request r
@@ -44,17 +55,25 @@ WHERE p.table_schema = r.table_schema AND p.table_name = r.table_name
 -- name: publication
 INSERT INTO sluice.publications (
     table_schema, table_name, partition, content_hash, contract_version, contract_fingerprint, code_version,
-    rows_in, rows_published, rows_quarantined, run_id, correlation_id
+    rows_in, rows_published, rows_quarantined, run_id, correlation_id, computed_at
 )
 SELECT table_schema, table_name, partition, content_hash, contract_version, contract_fingerprint, code_version,
-    rows_in, rows_published, rows_quarantined, run_id, correlation_id
-FROM sluice_request
+    rows_in, rows_published, rows_quarantined, run_id, correlation_id,
+    -- A replay computes nothing: what its source had since is still missing.
+    coalesce(r.computed_at::timestamptz, (
+        SELECT p.computed_at FROM sluice.publications p
+        WHERE p.table_schema = r.table_schema AND p.table_name = r.table_name
+          AND p.partition IS NOT DISTINCT FROM r.partition
+        ORDER BY p.id DESC LIMIT 1
+    ), clock_timestamp())
+FROM sluice_request r
 
 -- name: reaffirm
 -- The content stands as it is; what is known of its making is brought up to date.
 UPDATE sluice.publications p
 SET contract_version = r.contract_version, contract_fingerprint = r.contract_fingerprint,
-    code_version = r.code_version, rows_in = r.rows_in, rows_quarantined = r.rows_quarantined
+    code_version = r.code_version, rows_in = r.rows_in, rows_quarantined = r.rows_quarantined,
+    computed_at = coalesce(r.computed_at::timestamptz, clock_timestamp())
 FROM sluice_request r
 WHERE p.table_schema = r.table_schema AND p.table_name = r.table_name
   AND p.partition IS NOT DISTINCT FROM r.partition AND p.superseded_at IS NULL

@@ -1,0 +1,1 @@
+"""How our schema came to be, step by step. A step that was released is never edited."""
