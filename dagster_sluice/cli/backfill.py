@@ -80,6 +80,9 @@ def run(
     window: _Window = None,
     budget: _Budget = None,
     order: _Order = None,
+    daemon: Annotated[
+        bool, typer.Option("--daemon", help="Hand one plan to Dagster's daemon, and do not wait.")
+    ] = False,
     as_json: _Json = False,
 ) -> None:
     """Fill the gaps now, as a real backfill that the UI shows and cancels; no daemon is needed.
@@ -87,6 +90,9 @@ def run(
     Exits with 0 if every gap that could be filled is, 1 if something failed or was canceled.
     """
     with _session(name, select, window, budget, order) as session:
+        if daemon:
+            session.hand_over()
+            return
         found = session.run()
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
@@ -94,6 +100,35 @@ def run(
         _tell(found)
     if found["failed"] or found["canceled"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    name: _Name = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to.")] = Path("backfill.html"),
+    select: _Select = None,
+    window: _Window = None,
+) -> None:
+    """Write how all partitions stand as one HTML page, a strip for each table, that needs no network."""
+    from dagster_sluice.backfills.heat import LEGEND, strips
+    from dagster_sluice.reports.page import strips_page
+
+    with _session(name, select, window, None, None) as session:
+        draft = session.drafted()
+    made = f"{draft.plan.made_at:%Y-%m-%d %H:%M} UTC"
+    page = strips_page(
+        session.planner.name,
+        f"As of {made}: {plan_words(draft.plan)}",
+        strips(draft.plan, draft.known.facts, draft.known.records),
+        LEGEND,
+    )
+    try:
+        output.write_text(page, encoding="utf-8")
+    except OSError as failure:
+        raise SettingError(
+            "The report cannot be written.", culprits=[Culprit(file=output, problem=f"{failure.strerror}.")]
+        ) from failure
+    display.note(f"Written: {output.resolve()}")
 
 
 @app.command()
@@ -267,6 +302,19 @@ class _Session:
             decision.words: count for decision, count in counts.items() if decision is not Decision.PLANNED
         }
         return found
+
+    def hand_over(self) -> None:
+        """Launch one plan's backfill for the daemon."""
+        now = dt.datetime.now(dt.timezone.utc)
+        draft = self.drafted()
+        backfill_id = new_backfill_id()
+        correlation_id = f"backfill-{backfill_id}"
+        claimed = self.planner.claim(draft, backfill_id=backfill_id, correlation_id=correlation_id)
+        if claimed is None:
+            display.note(plan_words(draft.plan))
+            return
+        self.planner.launch(claimed, backfill_id=backfill_id, correlation_id=correlation_id, at=now)
+        display.note(f"Backfill {backfill_id} was handed to the daemon: {claimed.count:,} partitions.")
 
     def _spend(self, count: int) -> None:
         """What one wave took is not there for the next."""

@@ -7,13 +7,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dagster_sluice.reports.sparkline import sparkline
+from dagster_sluice.reports.strips import Strip
 from dagster_sluice.reports.text import clean, prose_parts, visible
 from dagster_sluice.reports.values import Report, Trend
 
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["Entry", "index_page", "report_page"]
+__all__ = ["Entry", "index_page", "report_page", "strips_page"]
 
 Entry = tuple[str, Report]
 """A report in an index: its address relative to the index, and itself."""
@@ -33,6 +34,19 @@ def index_page(table: str, what: str, entries: Sequence[Entry]) -> str:
         entries: The reports and where they are.
     """
     return _templates().get_template("index.html.j2").render(table=clean(table), what=clean(what), entries=entries)
+
+
+def strips_page(title: str, sentence: str, strips: Sequence[Strip], legend: Sequence[tuple[str, str]]) -> str:
+    """Tables as strips of partitions.
+
+    Args:
+        title: Of the page.
+        sentence: How all of them stand.
+        strips: The tables.
+        legend: The tones and what they mean.
+    """
+    page = _templates().get_template("strips.html.j2")
+    return page.render(title=clean(title), sentence=sentence, strips=strips, legend=legend)
 
 
 @cache

@@ -210,6 +210,9 @@ def _shown(value: Any) -> str:
 
 def _cast(array: Values, column: Column) -> tuple[Values, list[Misfit]]:
     wanted = arrow_type(column)
+    if pa.types.is_decimal(array.type) and pa.types.is_floating(wanted):
+        # Arrow's own cast divides by a power of ten, and is off by the last bit: 0.69 would not be 0.69.
+        array = array.cast(pa.string())
     if column.type is LogicalType.TIMESTAMP:
         zoned = getattr(array.type, "tz", None) is not None
         dated = pa.types.is_timestamp(array.type) or pa.types.is_date(array.type)

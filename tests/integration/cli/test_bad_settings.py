@@ -183,7 +183,7 @@ def test_a_workspace_that_cannot_be_read(checkout, text, words) -> None:
 
 
 def test_code_that_raises_is_told_with_its_line(checkout) -> None:
-    file = checkout.change("pipelines/schedules.py", "hour_of_day=2,", "hour_of_day=2 / 0,")
+    file = checkout.change("pipelines/schedules.py", "days=30)", "days=30 / 0)")
     ended = checkout.sluice("run")
     refused(ended, f"{file}:", "ZeroDivisionError")
 
