@@ -7,8 +7,6 @@ measured is everything a planner does before it plans: reading the ledger, Dagst
 search. Wall-clock seconds; the first pass also lists the partition keys, which are kept for the life of the process.
 """
 
-from __future__ import annotations
-
 import argparse
 import datetime as dt
 import statistics
@@ -32,7 +30,7 @@ def platform(tables: int, partitions: int) -> Any:
     import dagster as dg
     import pandas as pd
 
-    from dagster_sluice import Column, Contract, table
+    from dagster_sluice import Column, Contract, WarehouseResource, table
 
     start = dt.datetime(2010, 1, 1, tzinfo=dt.timezone.utc)
     end = start + dt.timedelta(hours=partitions)
@@ -48,7 +46,9 @@ def platform(tables: int, partitions: int) -> Any:
             return pd.DataFrame({"id": [1]})
 
         made.append(one)
-    return dg.Definitions(assets=made).get_repository_def(), hourly.get_partition_keys()
+    return dg.Definitions(
+        assets=made, resources={"warehouse": WarehouseResource()}
+    ).get_repository_def(), hourly.get_partition_keys()
 
 
 def main(arguments: list[str]) -> int:

@@ -294,7 +294,7 @@ class Planner:
                 table = codes[address]
                 found[table.name] = Evidence(
                     numbers=listed(table.definition, instance=self.instance, now=now).number,
-                    computed=dict(zip(ledger.partitions, ledger.computed.tolist(), strict=True)),
+                    computed=dict(zip(map(str, ledger.partitions.to_pylist()), ledger.computed.tolist(), strict=True)),
                     stopped={key: (one.judged_at, one.reasons) for key, one in ledger.stopped.items()},
                     isolates=True,
                 )

@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
 
 from dagster_sluice.backfills.gaps import Ints, Parent
 from dagster_sluice.backfills.moments import last_key
@@ -36,6 +37,7 @@ class Partitions:
         ends: Where its time ends; its number plus one where the asset has no time.
         timed: Whether ``starts`` and ``ends`` are moments.
         number: The number of each key.
+        column: The keys as an Arrow array.
     """
 
     keys: Sequence[str]
@@ -43,6 +45,7 @@ class Partitions:
     ends: Ints
     timed: bool
     number: dict[str, int]
+    column: pa.Array[Any]
 
 
 def listed(
@@ -63,7 +66,14 @@ def listed(
 
 def _numbered(keys: Sequence[str]) -> Partitions:
     numbers = np.arange(len(keys), dtype=np.int64)
-    return Partitions(keys=keys, starts=numbers, ends=numbers + 1, timed=False, number=_number(keys))
+    return Partitions(
+        keys=keys,
+        starts=numbers,
+        ends=numbers + 1,
+        timed=False,
+        number=_number(keys),
+        column=pa.array(keys, pa.string()),
+    )
 
 
 def _number(keys: Sequence[str]) -> dict[str, int]:
@@ -76,7 +86,9 @@ def _timed(definition: dg.TimeWindowPartitionsDefinition, now: dt.datetime) -> P
     if place not in _known:
         keys = list(definition.get_partition_keys(current_time=now)) if last is not None else []
         starts, ends = _windows(definition, keys)
-        _known[place] = Partitions(keys=keys, starts=starts, ends=ends, timed=True, number=_number(keys))
+        _known[place] = Partitions(
+            keys=keys, starts=starts, ends=ends, timed=True, number=_number(keys), column=pa.array(keys, pa.string())
+        )
         for old in [other for other in _known if other[0] == definition and other[1] != last]:
             del _known[old]
     return _known[place]
@@ -108,7 +120,14 @@ def _by_time(definition: dg.MultiPartitionsDefinition, keys: Sequence[str]) -> P
     starts, ends = _windows(dimension.partitions_def, distinct)  # type: ignore[arg-type]
     place = _number(distinct)
     chosen = np.array([place[part] for part in parts], np.int64)
-    return Partitions(keys=keys, starts=starts[chosen], ends=ends[chosen], timed=True, number=_number(keys))
+    return Partitions(
+        keys=keys,
+        starts=starts[chosen],
+        ends=ends[chosen],
+        timed=True,
+        number=_number(keys),
+        column=pa.array(keys, pa.string()),
+    )
 
 
 def links(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
 
 from dagster_sluice.backfills.attempts import AttemptRecord
 from dagster_sluice.backfills.gaps import Bools, Ints, Parent, TableFacts
@@ -128,7 +129,7 @@ def _from_events(table: Fillable, events: Happenings) -> Ledger:
     known = events[table.key]
     moments = np.fromiter(known.values(), np.int64, len(known))
     return Ledger(
-        partitions=list(known),
+        partitions=pa.array(list(known), pa.string()),
         published=moments,
         computed=moments,
         other_code=np.zeros(len(known), np.bool_),
@@ -258,12 +259,12 @@ class _Reader:
 
 def _placed(there: Partitions, ledger: Ledger) -> tuple[Ints, Ints]:
     """The positions of the ledger's partitions among the keys, and which of the ledger's they are."""
-    if list(there.keys) == ledger.partitions:
-        every = np.arange(len(there.keys), dtype=np.int64)
-        return every, every
-    numbers = [there.number.get(partition, -1) for partition in ledger.partitions]
-    places = np.array(numbers, np.int64)
-    known = np.flatnonzero(places >= 0)
+    from pyarrow import compute
+
+    pc: Any = compute
+    found = pc.index_in(ledger.partitions, value_set=there.column)
+    known: Ints = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))
+    places = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     return places[known], known
 
 

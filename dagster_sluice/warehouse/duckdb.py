@@ -16,7 +16,7 @@ from dagster_sluice.warehouse.held import hold_of
 from dagster_sluice.warehouse.port import Warehouse
 from dagster_sluice.warehouse.requests import numbers_table
 from dagster_sluice.warehouse.slices import Slice
-from dagster_sluice.warehouse.standing import asked, ledgers_of
+from dagster_sluice.warehouse.standing import asked, flat, ledgers_of
 from dagster_sluice.warehouse.statements import statements
 from dagster_sluice.warehouse.values import (
     PARTITION_COLUMN,
@@ -95,9 +95,9 @@ class DuckDBWarehouse(Warehouse):
     def ledgers(self, codes: Mapping[Address, str]) -> dict[Address, Ledger]:
         told = {"asked": asked(codes)}
         with self._ledger() as connection:
-            published = connection.sql(statements("duckdb", "queries")["ledgers"], params=told).to_arrow_table()
+            standing = flat(connection.sql(statements("duckdb", "queries")["ledgers"], params=told).to_arrow_table())
             stopped = ask(connection, "queries", "stopped", told)
-        return ledgers_of(codes, published, stopped)
+        return ledgers_of(codes, standing, stopped)
 
     def durations(self, addresses: Sequence[Address]) -> dict[Address, float]:
         found = self._ask("durations", asked=asked(dict.fromkeys(addresses, "")))

@@ -18,7 +18,7 @@ from dagster_sluice.warehouse.postgres_exact import selected, unwrapped
 from dagster_sluice.warehouse.postgres_sessions import Cursor, Sessions
 from dagster_sluice.warehouse.postgres_shape import columns_of, identifier, quoted, refuse_key, shape
 from dagster_sluice.warehouse.slices import Slice
-from dagster_sluice.warehouse.standing import asked, ledgers_of
+from dagster_sluice.warehouse.standing import aggregated, asked, ledgers_of
 from dagster_sluice.warehouse.statements import migrations, statements
 from dagster_sluice.warehouse.values import (
     PARTITION_COLUMN,
@@ -153,8 +153,8 @@ class PostgresWarehouse(Warehouse):
         told = asked(codes)
         with self._sessions.reading() as cursor:
             cursor.execute(statements("postgres", "queries")["ledgers"], [told])
-            published = cursor.fetch_arrow_table()
-        return ledgers_of(codes, published, self._ask("stopped", asked=told))
+            standing = aggregated(cursor.fetch_arrow_table())
+        return ledgers_of(codes, standing, self._ask("stopped", asked=told))
 
     def durations(self, addresses: Sequence[Address]) -> dict[Address, float]:
         found = self._ask("durations", asked=asked(dict.fromkeys(addresses, "")))

@@ -11,7 +11,12 @@ from dagster_sluice.warehouse.values import Address, Ledger, Stopped
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["asked", "ledgers_of"]
+__all__ = ["Columns", "aggregated", "asked", "flat", "ledgers_of"]
+
+Columns = tuple[Any, Any, Any, Any]
+"""Of one table: its partitions (Arrow), published and computed (µs since 1970), and whether other code made them."""
+
+_YEAR_2000 = 946_684_800_000_000
 
 
 def asked(codes: Mapping[Address, str]) -> str:
@@ -25,37 +30,78 @@ def asked(codes: Mapping[Address, str]) -> str:
 
 
 def ledgers_of(
-    addresses: Iterable[Address], published: pa.Table, stopped: Iterable[Sequence[Any]]
+    addresses: Iterable[Address], standing: Mapping[int, Columns], stopped: Iterable[Sequence[Any]]
 ) -> dict[Address, Ledger]:
     """One ledger for each table.
 
     Args:
         addresses: The tables, in the order in which they were asked about.
-        published: The columns ``number`` of the table, ``partition``, ``published``, ``computed`` and ``other_code``.
+        standing: What stands of each, by its number.
         stopped: Rows of number, partition, moment and reasons.
     """
-    import numpy as np
-
-    order = list(addresses)
     waiting: dict[int, dict[str, Stopped]] = {}
     for number, partition, judged_at, reasons in stopped:
         told = json.loads(reasons) if isinstance(reasons, str) else reasons
         waiting.setdefault(int(number), {})[partition or ""] = Stopped(judged_at=judged_at, reasons=tuple(told))
-    table = published.sort_by("number").combine_chunks()
-    bounds = np.searchsorted(table.column("number").to_numpy(), np.arange(len(order) + 1))
     found = {}
-    for number, address in enumerate(order):
-        part = table.slice(bounds[number], bounds[number + 1] - bounds[number])
+    for number, address in enumerate(addresses):
+        partitions, published, computed, other_code = standing.get(number) or _nothing()
         found[address] = Ledger(
-            partitions=_keys(part.column("partition")),
-            published=part.column("published").to_numpy(),
-            computed=part.column("computed").to_numpy(),
-            other_code=part.column("other_code").to_numpy().astype(bool),
+            partitions=partitions,
+            published=published,
+            computed=computed,
+            other_code=other_code,
             stopped=waiting.get(number, {}),
         )
     return found
 
 
-def _keys(column: pa.ChunkedArray[Any]) -> list[str]:
-    keys: list[Any] = column.to_pylist()
-    return [key or "" for key in keys] if column.null_count else keys
+def aggregated(rows: pa.Table) -> dict[int, Columns]:
+    """From one row for each table: number, partitions (list), and the other columns as Postgres sends them, in bytes."""
+    import numpy as np
+
+    found: dict[int, Columns] = {}
+    numbers: list[Any] = rows.column("number").to_pylist()
+    for place, number in enumerate(numbers):
+        row: dict[str, Any] = {name: rows.column(name)[place] for name in rows.column_names}
+        found[number] = (
+            _keys(row["partitions"].values),
+            *(
+                np.frombuffer(row[name].as_buffer(), ">i8").astype(np.int64) + _YEAR_2000
+                for name in ("published", "computed")
+            ),
+            np.frombuffer(row["other_code"].as_buffer(), np.bool_),
+        )
+    return found
+
+
+def flat(rows: pa.Table) -> dict[int, Columns]:
+    """From one row for each partition: number, partition, published, computed and other_code."""
+    import numpy as np
+    import pyarrow as pa
+
+    found: dict[int, Columns] = {}
+    numbers: list[Any] = rows.column("number").unique().to_pylist()
+    for number in numbers:
+        part: Any = rows.filter(pa.compute.equal(rows.column("number"), number)).combine_chunks()
+        moments = (
+            part.column(name).cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
+            for name in ("published", "computed")
+        )
+        other_code = part.column("other_code").to_numpy().astype(np.bool_)
+        found[number] = (_keys(part.column("partition").combine_chunks()), *moments, other_code)
+    return found
+
+
+def _keys(partitions: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.compute.fill_null(partitions.cast(pa.string()), "")
+
+
+def _nothing() -> Columns:
+    import numpy as np
+    import pyarrow as pa
+
+    never = np.zeros(0, np.int64)
+    return pa.array([], pa.string()), never, never, np.zeros(0, np.bool_)

@@ -241,14 +241,14 @@ class Ledger:
     """What stands of one table, partition by partition, as arrays: a table may have 100,000.
 
     Attributes:
-        partitions: The published ones; the empty key for a table without partitions.
+        partitions: The published ones, as an Arrow array of strings; the empty key for a table without partitions.
         published: When what stands there was published (int64, microseconds since 1970).
         computed: When the computation began that last gave it (likewise).
         other_code: Whether it was made by another code version than the one asked about (bool).
         stopped: The partitions whose last batch was blocked or held, published ones or not.
     """
 
-    partitions: list[str]
+    partitions: pa.Array[Any]
     published: Any
     computed: Any
     other_code: Any

@@ -24,14 +24,14 @@ def micro(moment):
 
 def known(warehouse, code="code"):
     found = warehouse.ledgers({FLIGHTS: code})[FLIGHTS]
-    return dict(zip(found.partitions, found.computed.tolist(), strict=True))
+    return dict(zip(found.partitions.to_pylist(), found.computed.tolist(), strict=True))
 
 
 def test_tables_that_nobody_published_stand_empty(warehouse):
     found = warehouse.ledgers({FLIGHTS: "", WEATHER: ""})
-    assert [(ledger.partitions, len(ledger.published), dict(ledger.stopped)) for ledger in found.values()] == [
-        ([], 0, {})
-    ] * 2
+    assert [
+        (ledger.partitions.to_pylist(), len(ledger.published), dict(ledger.stopped)) for ledger in found.values()
+    ] == [([], 0, {})] * 2
     assert warehouse.ledgers({}) == {}
 
 
@@ -40,9 +40,9 @@ def test_each_table_has_its_own(warehouse):
     publish(warehouse, flights(2), partition="b,ü '")
     publish(warehouse, flights(3), address=WEATHER)
     found = warehouse.ledgers({WEATHER: "code", FLIGHTS: "other"})
-    assert sorted(found[FLIGHTS].partitions) == ["a", "b,ü '"]
+    assert sorted(found[FLIGHTS].partitions.to_pylist()) == ["a", "b,ü '"]
     assert found[FLIGHTS].other_code.tolist() == [True, True]
-    assert (found[WEATHER].partitions, found[WEATHER].other_code.tolist()) == ([""], [False])
+    assert (found[WEATHER].partitions.to_pylist(), found[WEATHER].other_code.tolist()) == ([""], [False])
 
 
 def test_what_is_computed_again_without_a_change_was_published_before(warehouse):
@@ -98,6 +98,6 @@ def test_a_block_counts_until_something_is_computed_after_it(warehouse):
         "never": ("empty",),
     }
     assert all(stopped.judged_at.tzinfo for stopped in found.stopped.values())
-    assert found.partitions == ["day"]
+    assert found.partitions.to_pylist() == ["day"]
     computed(warehouse, flights(1), dt.datetime.now(dt.timezone.utc) + dt.timedelta(seconds=1))
     assert list(warehouse.ledgers({FLIGHTS: "code"})[FLIGHTS].stopped) == ["never"]

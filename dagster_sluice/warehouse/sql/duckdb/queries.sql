@@ -128,9 +128,8 @@ WHERE ($schema::TEXT IS NULL OR table_schema = $schema) AND ($table::TEXT IS NUL
 ORDER BY id DESC LIMIT $limit
 
 -- name: ledgers
--- What stands of many tables; moments as microseconds since 1970.
-SELECT w.number, p.partition, epoch_us(p.published_at) AS published, epoch_us(p.computed_at) AS computed,
-    p.code_version <> w.code AS other_code
+-- What stands of many tables.
+SELECT w.number, p.partition, p.published_at AS published, p.computed_at AS computed, p.code_version <> w.code AS other_code
 FROM publications p
 JOIN (SELECT unnest(from_json($asked, '[{"number":"INTEGER","schema":"TEXT","table":"TEXT","code":"TEXT"}]'), recursive := true)) w
   ON p.table_schema = w.schema AND p.table_name = w."table"

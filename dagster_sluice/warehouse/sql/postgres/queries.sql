@@ -136,15 +136,19 @@ WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND c.relkind IN ('r', 'p
 ORDER BY a.attnum
 
 -- name: ledgers
--- What stands of many tables; moments as microseconds since 1970.
-SELECT w.number, p.partition,
-    (extract(epoch FROM p.published_at) * 1000000)::bigint AS published,
-    (extract(epoch FROM p.computed_at) * 1000000)::bigint AS computed,
-    p.code_version <> w.code AS other_code
-FROM sluice.publications p
-JOIN json_to_recordset($1::text::json) AS w (number int, schema text, "table" text, code text)
-  ON p.table_schema = w.schema AND p.table_name = w."table"
-WHERE p.superseded_at IS NULL
+-- What stands of many tables, a row for each table: its columns aggregated, in one order. 2,000,000 rows would take three
+-- times as long to send. Moments are microseconds since 2000 in eight bytes, as Postgres keeps them.
+SELECT w.number, standing.*
+FROM json_to_recordset($1::text::json) AS w (number int, schema text, "table" text, code text)
+CROSS JOIN LATERAL (
+    SELECT array_agg(p.partition) AS partitions,
+        string_agg(timestamptz_send(p.published_at), '') AS published,
+        string_agg(timestamptz_send(p.computed_at), '') AS computed,
+        string_agg(boolsend(p.code_version <> w.code), '') AS other_code
+    FROM sluice.publications p
+    WHERE p.table_schema = w.schema AND p.table_name = w."table" AND p.superseded_at IS NULL
+    HAVING count(*) > 0
+) AS standing
 
 -- name: stopped
 -- Batches that were blocked or held after what stands was computed: the last of each partition.
