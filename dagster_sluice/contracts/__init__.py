@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dagster_sluice.contracts.contract import (
     Column,
@@ -14,6 +13,7 @@ from dagster_sluice.contracts.contract import (
     Reference,
     Severity,
 )
+from dagster_sluice.lazy import lazily
 
 if TYPE_CHECKING:
     from dagster_sluice.contracts.diff import diff_contracts
@@ -42,8 +42,4 @@ _HOMES = {
     "load_contracts": "odcs",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _HOMES)

@@ -5,8 +5,9 @@ The decisions are plain functions over a warehouse; the faces are the ``sluice h
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dagster_sluice.lazy import lazily
 
 if TYPE_CHECKING:
     from dagster_sluice.holds.deciding import Action, Decided, decide
@@ -16,10 +17,4 @@ __all__ = ["Action", "Decided", "decide", "hold_job"]
 
 _HOMES = {"Action": "deciding", "Decided": "deciding", "decide": "deciding", "hold_job": "jobs"}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _HOMES)

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dagster_sluice.contracts import Column
-from dagster_sluice.errors import Culprit, PublishError, TableError
+from dagster_sluice.errors import PublishError
 from dagster_sluice.failpoints import failpoint
-from dagster_sluice.warehouse import postgres_holds, postgres_publish
+from dagster_sluice.warehouse import postgres_holds, postgres_publish, records
 from dagster_sluice.warehouse.held import closed, hold_of, no_hold
 from dagster_sluice.warehouse.opening import LOCK_TIMEOUT, NATIVE_ROWS
 from dagster_sluice.warehouse.port import Warehouse
@@ -34,7 +34,6 @@ from dagster_sluice.warehouse.values import (
     QuarantineCount,
     QuarantinedRow,
     Replay,
-    Result,
     TableStatus,
     is_text,
 )
@@ -132,21 +131,7 @@ class PostgresWarehouse(Warehouse):
             table=address.table,
             partitions=_possible(partitions) if partitions is not None else None,
         )
-        return {
-            row[1]: Publication(
-                id=row[0],
-                address=address,
-                partition=row[1],
-                content_hash=row[2],
-                contract_fingerprint=row[3],
-                code_version=row[4],
-                rows_published=row[5],
-                rows_quarantined=row[6],
-                published_at=row[7],
-                run_id=row[8],
-            )
-            for row in found
-        }
+        return {row[1]: records.publication(address, row) for row in found}
 
     def ledgers(self, codes: Mapping[Address, str]) -> dict[Address, Ledger]:
         self.prepare()
@@ -161,24 +146,7 @@ class PostgresWarehouse(Warehouse):
         return {addresses[number]: seconds for number, seconds in found}
 
     def audits(self, correlation_id: str) -> list[Audit]:
-        return [
-            Audit(
-                address=Address(schema=row[0], table=row[1]),
-                partition=row[2],
-                result=Result(row[3]),
-                rows_in=row[4],
-                rows_published=row[5],
-                rows_quarantined=row[6],
-                passed=row[7],
-                warned=row[8],
-                failed=row[9],
-                seconds=row[10],
-                judged_at=row[11],
-                reasons=tuple(row[12]),
-                hold=row[13],
-            )
-            for row in self._ask("audits", correlation_id=correlation_id)
-        ]
+        return [records.audit(row) for row in self._ask("audits", correlation_id=correlation_id)]
 
     def history(
         self,
@@ -198,41 +166,18 @@ class PostgresWarehouse(Warehouse):
             run_id=run_id,
             limit=limit,
         )
-        return [
-            AuditDetail(
-                address=address,
-                id=row[0],
-                partition=row[1],
-                result=Result(row[2]),
-                rows_in=row[3],
-                rows_published=row[4],
-                rows_quarantined=row[5],
-                passed=row[6],
-                warned=row[7],
-                failed=row[8],
-                seconds=row[9],
-                judged_at=row[10],
-                reasons=tuple(row[11]),
-                run_id=row[12],
-                correlation_id=row[13],
-                contract_version=row[14],
-                contract_fingerprint=row[15],
-                publication=row[16],
-                results=tuple(row[17]),
-            )
-            for row in found
-        ]
+        return [records.audit_detail(address, row) for row in found]
 
     def read(
         self, address: Address, *, columns: Sequence[str] | None = None, partitions: Sequence[str] | None = None
     ) -> pa.Table:
         present = self.columns(address)
         if not present:
-            raise _no_table(address)
+            raise records.no_table(address)
         wanted = list(columns) if columns is not None else [name for name in present if name != PARTITION_COLUMN]
-        _refuse_absent(address, [name for name in wanted if name not in present])
+        records.refuse_absent(address, [name for name in wanted if name not in present])
         if partitions is not None:
-            _refuse_absent(address, [PARTITION_COLUMN] if PARTITION_COLUMN not in present else [])
+            records.refuse_absent(address, [PARTITION_COLUMN] if PARTITION_COLUMN not in present else [])
         text = f"SELECT {', '.join(selected(name, present[name]) for name in wanted)} FROM {quoted(address)}"
         bound = None
         if partitions is not None:
@@ -260,17 +205,17 @@ class PostgresWarehouse(Warehouse):
 
         present = self.columns(address)
         if not present:
-            raise _no_table(address)
+            raise records.no_table(address)
         asked = dict.fromkeys([*columns, *(part.column for part in slices)])
-        _refuse_absent(address, [name for name in asked if name not in present])
+        records.refuse_absent(address, [name for name in asked if name not in present])
         with self._sessions.reading() as cursor:
             return postgres_slices.read_slice(cursor, address, present, columns, slices)
 
     def values(self, address: Address, column: str) -> list[Any]:
         present = self.columns(address)
         if not present:
-            raise _no_table(address)
-        _refuse_absent(address, [column] if column not in present else [])
+            raise records.no_table(address)
+        records.refuse_absent(address, [column] if column not in present else [])
         name = identifier(column)
         with self._sessions.reading() as cursor:
             wanted = selected(column, present[column])
@@ -279,18 +224,7 @@ class PostgresWarehouse(Warehouse):
         return found
 
     def tables(self) -> list[TableStatus]:
-        return [
-            TableStatus(
-                address=Address(schema=row[0], table=row[1]),
-                partitions=row[2],
-                rows=row[3],
-                rows_quarantined=row[4],
-                last_publish=row[5],
-                first_partition=row[6],
-                last_partition=row[7],
-            )
-            for row in self._ask("tables")
-        ]
+        return [records.table_status(row) for row in self._ask("tables")]
 
     def quarantined(
         self,
@@ -308,20 +242,20 @@ class PostgresWarehouse(Warehouse):
             status=status,
             limit=limit,
         )
-        return [_quarantined_row(row) for row in found]
+        return [records.quarantined_row(row) for row in found]
 
     def quarantine_rows(self, ids: Sequence[int]) -> list[QuarantinedRow]:
-        return [_quarantined_row(row) for row in self._ask("quarantine_rows", ids=_numbers(ids))]
+        return [records.quarantined_row(row) for row in self._ask("quarantine_rows", ids=records.known_numbers(ids))]
 
     def quarantine_counts(self) -> list[QuarantineCount]:
-        return [_quarantine_count(row) for row in self._ask("quarantine_counts")]
+        return [records.quarantine_count(row) for row in self._ask("quarantine_counts")]
 
     def mended(self, address: Address, partition: str | None) -> list[Mended]:
         found = self._ask("mended", schema=address.schema, table=address.table, partition=partition)
-        return [Mended(id=row[0], row_hash=row[1], occurrence=row[2], payload=row[3]) for row in found]
+        return [records.mended(row) for row in found]
 
     def discard(self, ids: Sequence[int], *, why: str) -> list[int]:
-        discarded = sorted(row[0] for row in self._ask("discard", ids=_numbers(ids), why=why))
+        discarded = sorted(row[0] for row in self._ask("discard", ids=records.known_numbers(ids), why=why))
         failpoint("discard.committed")
         return discarded
 
@@ -336,7 +270,7 @@ class PostgresWarehouse(Warehouse):
         name = "prunable" if dry_run else "prune"
         found = self._ask(name, before=before, keep=keep, include_open=include_open)
         failpoint("prune.committed")
-        return [_quarantine_count(row) for row in found]
+        return [records.quarantine_count(row) for row in found]
 
     def hold(self, batch: Batch) -> Hold:
         refuse_key(batch.address, batch.partition)
@@ -367,7 +301,7 @@ class PostgresWarehouse(Warehouse):
 
     def numbered_holds(self, ids: Sequence[int]) -> list[Hold]:
         anything = dict.fromkeys(("schema", "table", "partition", "status", "limit"))
-        found = self._ask("holds", **anything, ids=_numbers(ids))
+        found = self._ask("holds", **anything, ids=records.known_numbers(ids))
         return [hold_of(row) for row in reversed(found)]
 
     def held_rows(self, number: int, *, limit: int | None = None) -> pa.Table:
@@ -447,45 +381,3 @@ def _query(name: str) -> bytes:
 def _possible(keys: Sequence[str]) -> list[str]:
     """Without the keys that no database takes: there is no such partition."""
     return [key for key in keys if is_text(key)]
-
-
-def _numbers(ids: Sequence[int]) -> list[int]:
-    """Without those that no bigint can be: there is no such row."""
-    return [number for number in ids if 0 < number < 2**63]
-
-
-def _quarantined_row(row: tuple[Any, ...]) -> QuarantinedRow:
-    return QuarantinedRow(
-        id=row[0],
-        address=Address(schema=row[1], table=row[2]),
-        partition=row[3],
-        payload=row[4],
-        reasons=row[5],
-        status=row[6],
-        run_id=row[7],
-        correlation_id=row[8],
-        first_seen=row[9],
-        last_seen=row[10],
-        replacement=row[11],
-        publication=row[12],
-        why=row[13],
-        settled_at=row[14],
-    )
-
-
-def _quarantine_count(row: tuple[Any, ...]) -> QuarantineCount:
-    return QuarantineCount(
-        address=Address(schema=row[0], table=row[1]), status=row[2], rows=row[3], oldest=row[4], newest=row[5]
-    )
-
-
-def _no_table(address: Address) -> TableError:
-    return TableError(f"There is no table {address} in the warehouse.", mend="Materialize it first.")
-
-
-def _refuse_absent(address: Address, absent: list[str]) -> None:
-    if absent:
-        raise TableError(
-            f"{address} lacks columns that are asked for.",
-            culprits=[Culprit(where=f"column {name!r}", problem="is not in the warehouse.") for name in absent],
-        )
