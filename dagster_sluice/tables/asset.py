@@ -4,7 +4,6 @@ import hashlib
 import inspect
 import re
 import textwrap
-import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,27 +13,15 @@ from typing import Any
 import dagster as dg
 
 from dagster_sluice.contracts import Contract, Policy, load_contract
-from dagster_sluice.errors import (
-    Culprit,
-    DatabaseUnreachable,
-    PublishError,
-    QueryError,
-    SettingError,
-    SluiceError,
-    TableError,
-)
-from dagster_sluice.failpoints import failpoint
-from dagster_sluice.tables.context import TableContext
+from dagster_sluice.errors import Culprit, SluiceError, TableError
 from dagster_sluice.tables.declared import Declared, declare
-from dagster_sluice.tables.inputs import Needs, Reader, address_of, needs_of
+from dagster_sluice.tables.inputs import address_of, needs_of
 from dagster_sluice.tables.naming import CONFORMS
 from dagster_sluice.tables.place import refuse_keys
-from dagster_sluice.warehouse import Address, Warehouse
+from dagster_sluice.tables.step import Step
 from dagster_sluice.warehouse.physical import mistyped
 
 __all__ = ["refuse_mistakes", "table"]
-
-CORRELATION_TAG = "sluice/correlation_id"
 
 
 def table(
@@ -123,6 +110,13 @@ def table(
             partitions_def=partitions_def,
             automation_condition=automation_condition,
         )
+        work = Step(
+            function=function,
+            key=asset_key,
+            contract=promised,
+            needs=needs,
+            code_version=f"{version}-{promised.fingerprint}",
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.PreviewWarning)
             warnings.simplefilter("ignore", dg.BetaWarning)
@@ -140,15 +134,7 @@ def table(
             )
             def step(context: dg.AssetExecutionContext) -> Iterator[Any]:
                 try:
-                    yield from _run(
-                        context,
-                        function,
-                        promised,
-                        asset_key,
-                        needs,
-                        f"{version}-{promised.fingerprint}",
-                        getattr(context.resources, warehouse),
-                    )
+                    yield from work.run(context, getattr(context.resources, warehouse))
                 except SluiceError as failure:
                     kind = {"sluice/error": type(failure).__name__}
                     raise dg.Failure(description=str(failure), metadata=kind) from failure
@@ -156,165 +142,6 @@ def table(
         return declare(step, Declared(key=asset_key, address=address, contract=promised, warehouse=warehouse))
 
     return decorate
-
-
-def _run(
-    context: dg.AssetExecutionContext,
-    function: Callable[..., Any],
-    contract: Contract,
-    key: dg.AssetKey,
-    needs: Needs,
-    code_version: str,
-    resource: Any,
-) -> Iterator[Any]:
-    """One step: every partition asked for, each by itself; failures are gathered and told at the end."""
-    from dagster_sluice.tables import events
-    from dagster_sluice.tables.gatekeeper import Origin, admit
-    from dagster_sluice.tables.reporting import Reporter
-
-    warehouse: Warehouse = resource.open()
-    # A run over a range gives its partitions to steps without partitions too.
-    partitioned = context.assets_def.partitions_def is not None
-    partitions: list[str | None] = list(context.partition_keys) if partitioned else [None]
-    in_range = not context.has_partition_key and partitioned
-    checks = {check.name for check in context.selected_asset_check_keys}
-    reader = Reader(warehouse)
-    address = address_of(key)
-    if not context.selected_asset_keys:
-        yield from _judge_published(context, contract, key, partitions, reader, warehouse, in_range, checks)
-        return
-    standing = _standing(warehouse, address, partitions)
-    reasons: dict[str | None, tuple[str, ...]] = {}
-    raised: dict[str | None, Exception] = {}
-    holds: dict[str | None, int] = {}
-    reporter = Reporter(
-        address=address,
-        contract=contract,
-        resource=resource,
-        run_id=context.run.run_id,
-        instance=context.instance,
-        log=context.log,
-    )
-    for partition in partitions:
-        started = time.perf_counter()
-        told = _context(context, partition)
-        try:
-            frame = function(**_arguments(context, told, needs, reader, partition))
-            failpoint("table.computed")
-            judged = admit(
-                frame,
-                contract=contract,
-                warehouse=warehouse,
-                address=address,
-                partition=partition,
-                origin=Origin(
-                    run_id=context.run.run_id,
-                    correlation_id=told.correlation_id,
-                    code_version=code_version,
-                    base=standing.get(partition),
-                    started=started,
-                ),
-                references=reader.sets(contract, address.schema),
-            )
-        except (PublishError, QueryError, DatabaseUnreachable, SettingError):
-            # Nothing is wrong with the batch, and the next one would fare no better.
-            raise
-        except SluiceError as failure:
-            reasons[partition] = (str(failure),)
-            reporter.refused(partition, told.correlation_id, failure)
-            continue
-        except Exception as failure:
-            if not in_range:
-                raise
-            context.log.exception("%s [%s] raised.", key.to_user_string(), partition)
-            raised[partition] = failure
-            continue
-        report = reporter.write(partition, told.correlation_id, judged)
-        yield from events.batch_events(
-            context, key, contract, judged, partition, code_version, in_range=in_range, checks=checks, report=report
-        )
-        if judged.publication is None:
-            reasons[partition] = judged.decision.reasons
-        if judged.hold is not None:
-            holds[partition] = judged.hold.id
-    reports = reporter.summary()
-    if raised:
-        raise events.broken(key, reasons, raised, holds, reports) from next(iter(raised.values()))
-    if reasons:
-        raise events.blocked(key, reasons, holds, reports)
-    if in_range:
-        yield from events.handed_on(context)
-
-
-def _judge_published(
-    context: dg.AssetExecutionContext,
-    contract: Contract,
-    key: dg.AssetKey,
-    partitions: Sequence[str | None],
-    reader: Reader,
-    warehouse: Warehouse,
-    in_range: bool,
-    checks: set[str],
-) -> Iterator[Any]:
-    """Checks without their table: judge what is published, change nothing."""
-    from dagster_sluice.tables import events
-    from dagster_sluice.tables.approval import standing_release, waiting_for
-    from dagster_sluice.tables.gatekeeper import judge
-    from dagster_sluice.tables.memory import past_audits
-
-    address = address_of(key)
-    names = [column.name for column in contract.columns]
-    for partition in partitions:
-        wanted = None if partition is None else [partition]
-        rows = warehouse.read(address, columns=names, partitions=wanted)
-        history = past_audits(warehouse, address, partition, contract)
-        verdict, _, conformed = judge(rows, contract, reader.sets(contract, address.schema), history)
-        hold = standing_release(warehouse, address, partition, contract.fingerprint)
-        yield from events.check_events(
-            context,
-            key,
-            contract,
-            verdict,
-            conformed.rows,
-            partition,
-            in_range=in_range,
-            checks=checks,
-            extra={"sluice/released_hold": hold.id} if hold else {},
-            released=waiting_for(hold.audit) if hold else (),
-        )
-    if in_range:
-        yield from events.handed_on(context)
-
-
-def _standing(warehouse: Warehouse, address: Address, partitions: Sequence[str | None]) -> dict[str | None, int]:
-    keys = [partition for partition in partitions if partition is not None]
-    found = warehouse.current(address, keys or None)
-    return {partition: publication.id for partition, publication in found.items()}
-
-
-def _context(context: dg.AssetExecutionContext, partition: str | None) -> TableContext:
-    window = None
-    definition = context.assets_def.partitions_def
-    if partition is not None and isinstance(definition, dg.TimeWindowPartitionsDefinition):
-        window = definition.time_window_for_partition_key(partition)
-    return TableContext(
-        partition_key=partition,
-        time_window=window,
-        run_id=context.run.run_id,
-        correlation_id=context.run.tags.get(CORRELATION_TAG, context.run.root_run_id or context.run.run_id),
-        dagster=context,
-    )
-
-
-def _arguments(
-    context: dg.AssetExecutionContext, told: TableContext, needs: Needs, reader: Reader, partition: str | None
-) -> dict[str, Any]:
-    arguments: dict[str, Any] = {name: getattr(context.resources, name) for name in needs.resources}
-    if needs.context is not None:
-        arguments[needs.context] = told
-    for upstream in needs.upstreams:
-        arguments[upstream.parameter] = reader.read(upstream, partition)
-    return arguments
 
 
 def _contract(given: Contract | str | Path, function: Callable[..., Any]) -> Contract:

@@ -1,0 +1,68 @@
+"""Dagster's event log within a step of many events: one open connection, where its Postgres storage opens one per query.
+
+An event of a check costs six connections there, and a step over a range yields thousands. Dagster's web server does the
+same for itself (``optimize_for_webserver``). The private names this takes are pinned in
+``tests/upstream/test_dagster_event_storage.py``; where a release changes them, events are stored as before.
+"""
+
+# ruff: noqa: SLF001 - the one place that reaches into Dagster's storage
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+
+__all__ = ["open_event_log"]
+
+
+@contextmanager
+def open_event_log(instance: dg.DagsterInstance) -> Iterator[None]:
+    """Keep a connection to the event log open meanwhile, if it is in Postgres.
+
+    A connection that was lost is replaced before it is used, so that a restart of the server between two events is
+    survived as well as with none kept.
+    """
+    storage = _postgres(instance)
+    if storage is None:
+        yield
+        return
+    from sqlalchemy.pool import QueuePool
+
+    before = storage._engine
+    kept = _pooled(storage, QueuePool)
+    storage._engine = kept
+    try:
+        yield
+    finally:
+        storage._engine = before
+        kept.dispose()
+
+
+def _postgres(instance: dg.DagsterInstance) -> Any:
+    """The event log's storage, if it is Dagster's own in Postgres and keeps no connection."""
+    module = sys.modules.get("dagster_postgres.event_log.event_log")
+    if module is None:
+        return None
+    from sqlalchemy.pool import NullPool
+
+    storage: Any = instance.event_log_storage
+    known = isinstance(storage, module.PostgresEventLogStorage) and {"_engine", "_token_provider"} <= {*vars(storage)}
+    return storage if known and isinstance(storage._engine.pool, NullPool) else None
+
+
+def _pooled(storage: Any, pool: type[Any]) -> Any:
+    from dagster_postgres.utils import create_pg_engine
+
+    return create_pg_engine(
+        storage.postgres_url,
+        storage._token_provider,
+        isolation_level="AUTOCOMMIT",
+        poolclass=pool,
+        pool_size=1,
+        max_overflow=-1,
+        pool_pre_ping=True,
+    )
