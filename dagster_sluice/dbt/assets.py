@@ -10,6 +10,8 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
 from dagster_sluice.dbt.environment import connection, environment
 from dagster_sluice.dbt.project import prepared
+from dagster_sluice.dbt.turns import in_turn
+from dagster_sluice.tables.event_log import open_event_log
 
 __all__ = ["dbt_tables"]
 
@@ -70,13 +72,14 @@ def dbt_tables(
         required_resource_keys={warehouse},
     )
     def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        variables = connection(getattr(context.resources, warehouse).address)
+        address = getattr(context.resources, warehouse).address
+        variables = connection(address)
         if partitions_def is not None:
             window = context.partition_time_window
             variables[FIRST_DAY] = window.start.date().isoformat()
             variables[LAST_DAY] = context.partition_keys[-1]
         dbt = DbtCliResource(project_dir=project, dbt_executable=_executable())
-        with environment(variables):
+        with open_event_log(context.instance), in_turn(address, project.name), environment(variables):
             invocation = dbt.cli(["build"], context=context)
             _without_database(invocation.manifest)
             yield from invocation.stream().fetch_row_counts()

@@ -7,6 +7,8 @@ import json
 
 import pyarrow as pa
 
+from dagster_sluice.gates.duckdb.session import registered
+
 __all__ = ["content_hash"]
 
 
@@ -17,17 +19,14 @@ def content_hash(rows: pa.Table) -> str:
     or, so that neither order nor chunking counts but repeats do. DuckDB may change its hash between versions: then
     unchanged data is published once more, which does no harm.
     """
-    import duckdb
-
     shape = json.dumps([[field.name, str(field.type)] for field in rows.schema])
     # Not every name can be a name in SQL; here the places stand for them.
     columns = [f"c{place}" for place in range(rows.num_columns)]
     figures = None
     if rows.num_rows and rows.num_columns:
-        with duckdb.connect() as session:
-            session.register("content", rows.rename_columns(columns))
-            figures = session.execute(
+        with registered("content", rows.rename_columns(columns)) as session:
+            (figures,) = session.execute(
                 "SELECT count(*), sum(h::HUGEINT)::VARCHAR, bit_xor(hash(h, 'sluice'))"  # noqa: S608 (names made here)
                 f" FROM (SELECT hash({', '.join(columns)}) AS h FROM content)"
-            ).fetchone()
+            ).fetchall()
     return hashlib.sha256(f"{shape}|{figures}".encode()).hexdigest()[:32]

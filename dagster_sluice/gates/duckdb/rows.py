@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from dagster_sluice.gates.duckdb.arguments import Arguments, is_exact, is_number
 from dagster_sluice.gates.duckdb.columns import Column, Kind, NotEligible
@@ -158,7 +160,7 @@ def _set_rule(arguments: Arguments, *, inside: bool) -> RowRule:
     if not values:
         return _rule(arguments, column, _sql(column, "{0} IS NOT NULL" if inside else "FALSE"))
     if len(values) > _LISTED_IN_SQL:
-        return _rule(arguments, column, lambda _: _by_pandas(arguments, column, values, inside=inside))
+        return _rule(arguments, column, lambda _: _by_membership(arguments, column, values, inside=inside))
     comparable = [_in_scan(value, column.kind) for value in values]
     comparable = [value for value in comparable if value is not None]
     marks = ", ".join("?" for _ in comparable)
@@ -178,9 +180,15 @@ def _in_scan(value: Any, kind: Kind) -> Any:
     return value
 
 
-def _by_pandas(arguments: Arguments, column: Column, values: list[Any], *, inside: bool) -> Flags:
-    found = arguments.source.series(column.name).isin(values).to_numpy(dtype=bool)
-    return (~found if inside else found) & ~arguments.source.nulls(column.name)
+def _by_membership(arguments: Arguments, column: Column, values: list[Any], *, inside: bool) -> Flags:
+    if column.kind is Kind.STRING:
+        # pandas would turn each value of the set into a scalar of Arrow's, one by one.
+        strings = arguments.source.scanned(column.name)
+        found = np.asarray(pc.is_in(strings, value_set=pa.array(values, strings.type)), dtype=bool)
+    else:
+        found = arguments.source.series(column.name).isin(values).to_numpy(dtype=bool)
+    flags: Flags = (~found if inside else found) & ~arguments.source.nulls(column.name)
+    return flags
 
 
 def _lengths_between(arguments: Arguments) -> RowRule:

@@ -6,8 +6,6 @@ columns under numbers: no name and no value of a user ever stands in a statement
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,21 +16,11 @@ import pyarrow as pa
 
 from dagster_sluice.gates.duckdb.columns import Kind, Source
 from dagster_sluice.gates.duckdb.rules import Flags, Sql
+from dagster_sluice.gates.duckdb.session import registered
 
 __all__ = ["Scan"]
 
-_OWN = threading.local()
 _FRAME = "judged_frame"
-
-
-def _connection() -> Any:
-    """The thread's own connection; connecting costs more than a small audit. A forked child makes a new one."""
-    import duckdb
-
-    if getattr(_OWN, "process", None) != os.getpid():
-        _OWN.connection = duckdb.connect(":memory:")
-        _OWN.process = os.getpid()
-    return _OWN.connection
 
 
 class Scan:
@@ -95,12 +83,8 @@ class Scan:
         arrays: dict[str, Any] = {alias[name]: self._source.scanned(name) for name in names}
         if numbered or not arrays:
             arrays["row_number_"] = pa.array(np.arange(self._source.rows, dtype=np.int64))
-        connection = _connection()
-        connection.register(_FRAME, pa.table(arrays))
-        try:
+        with registered(_FRAME, pa.table(arrays)) as connection:
             yield connection, alias, self._relation(alias, numbered=numbered)
-        finally:
-            connection.unregister(_FRAME)
 
     def _relation(self, alias: dict[str, str], *, numbered: bool) -> str:
         """The frame, with NaN as NULL and single floats as doubles, as pandas compares them."""

@@ -6,6 +6,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from dagster_sluice.dbt.environment import connection, environment
@@ -67,3 +68,39 @@ def test_the_manifest_is_made_once_and_again_when_a_model_changes(tmp_path) -> N
         prepared(project)
     (project / "models" / "marts" / "broken.sql").unlink()
     prepared(project)
+
+
+def test_builds_of_one_project_take_turns_and_others_do_not_wait(database_url) -> None:
+    from dagster_sluice.dbt.turns import in_turn
+
+    told: list[str] = []
+
+    def second() -> None:
+        with in_turn(database_url, "flights"):
+            told.append("second")
+
+    with ThreadPoolExecutor(1) as pool:
+        with in_turn(database_url, "flights"):
+            waiting = pool.submit(second)
+            with in_turn(database_url, "another"):
+                told.append("another")
+            while not _waits(database_url):
+                assert not waiting.done()
+            told.append("first")
+        waiting.result(timeout=60)
+    assert told == ["another", "first", "second"]
+
+
+def _waits(url: str) -> bool:
+    with psycopg.connect(url) as session:
+        found = session.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").fetchone()
+    return found is not None and found[0] > 0
+
+
+def test_a_database_that_does_not_answer_is_told_without_its_password() -> None:
+    from dagster_sluice.dbt.turns import in_turn
+    from dagster_sluice.errors import DatabaseUnreachable
+
+    with pytest.raises(DatabaseUnreachable) as caught, in_turn("postgresql://u:secret@127.0.0.1:1/db", "flights"):
+        pass
+    assert "secret" not in str(caught.value)

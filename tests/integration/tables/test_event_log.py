@@ -63,6 +63,13 @@ def test_storage_that_is_not_in_postgres_is_left_alone():
             assert vars(other.event_log_storage) == before
 
 
+def test_nothing_of_it_stays(instance):
+    before = vars(instance.event_log_storage).copy()
+    with open_event_log(instance):
+        assert vars(instance.event_log_storage) != before
+    assert vars(instance.event_log_storage) == before
+
+
 def test_a_failure_within_leaves_nothing_behind(instance, backend):
     with pytest.raises(RuntimeError, match="broken"), open_event_log(instance):
         raise RuntimeError("broken")
