@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from zoneinfo import ZoneInfo
 
-__all__ = ["Budget", "Hours", "Order", "Spent"]
+from dagster_sluice.calendars import Calendar
+
+__all__ = ["POOL_TAG", "PRIORITY_TAG", "RUNS_TAG", "Budget", "Hours", "Order", "Spent"]
+
+PRIORITY_TAG = "dagster/priority"
+RUNS_TAG = "sluice/runs_at_once"
+"""Says how many runs of a budget the queue may let through at once; ``dagster.yaml`` has a limit for each number."""
+POOL_TAG = "sluice/pool"
+"""Names what the runs of several backfills share; ``dagster.yaml`` says how many of them it bears."""
 
 
 class Order(str, Enum):
@@ -30,7 +38,8 @@ class Budget:
         runs: So many runs at once.
         longest_range: At most so many partitions in one run.
         priority: Of the runs in the queue; interactive work has 0.
-        pool: Name of a concurrency pool that the runs share, if any.
+        pool: Name of something that bears few runs at once, such as a source, whichever backfill they belong to: their
+            tag ``sluice/pool``, for which the run queue has a limit.
     """
 
     partitions: int | None = 500
@@ -48,6 +57,14 @@ class Budget:
         for name in ("runs", "longest_range"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; at least 1 is needed.")
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags by which the run queue orders and limits the runs."""
+        tags = {PRIORITY_TAG: str(self.priority), RUNS_TAG: str(self.runs)}
+        if self.pool is not None:
+            tags[POOL_TAG] = self.pool
+        return tags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +84,16 @@ class Hours:
         end: The first moment after it; equal to ``begin`` for all day.
         zone: The time zone, by its IANA name.
         blackouts: Days on which nothing is launched, by the date on which the night began.
+        closed: A calendar on whose holidays nothing is launched either, by the same date.
+        closed_weekends: Nothing is launched on its weekends either (Saturdays and Sundays without a calendar).
     """
 
     begin: dt.time = dt.time(0)
     end: dt.time = dt.time(0)
     zone: str = "UTC"
     blackouts: Collection[dt.date] = field(default_factory=frozenset)
+    closed: Calendar | None = None
+    closed_weekends: bool = False
 
     def night(self, now: dt.datetime) -> tuple[dt.datetime, dt.datetime] | None:
         """Begin and end of the night in which ``now`` lies; ``None`` if it lies in none.
@@ -80,6 +101,24 @@ class Hours:
         Raises:
             ValueError: ``now`` has no time zone.
         """
+        return next(((begin, end) for date, begin, end in self._around(now) if self._why_closed(date) is None), None)
+
+    def why_not(self, now: dt.datetime) -> str | None:
+        """Why nothing may be launched at ``now``, in words; ``None`` if it is night.
+
+        Raises:
+            ValueError: ``now`` has no time zone.
+        """
+        nights = [(date, self._why_closed(date)) for date, _, _ in self._around(now)]
+        if any(why is None for _, why in nights):
+            return None
+        if nights:
+            date, why = nights[-1]
+            return f"{date} is closed: {why}"
+        return f"it is not between {self.begin:%H:%M} and {self.end:%H:%M} {self.zone}"
+
+    def _around(self, now: dt.datetime) -> Iterator[tuple[dt.date, dt.datetime, dt.datetime]]:
+        """The nights in which ``now`` lies, closed or not."""
         if now.tzinfo is None:
             raise ValueError(f"{now} has no time zone.")
         zone = ZoneInfo(self.zone)
@@ -88,6 +127,14 @@ class Hours:
             last = date if self.begin < self.end else date + dt.timedelta(days=1)
             begin = dt.datetime.combine(date, self.begin, zone).astimezone(dt.timezone.utc)
             end = dt.datetime.combine(last, self.end, zone).astimezone(dt.timezone.utc)
-            if begin <= now < end and date not in self.blackouts:
-                return begin, end
-        return None
+            if begin <= now < end:
+                yield date, begin, end
+
+    def _why_closed(self, date: dt.date) -> str | None:
+        if date in self.blackouts:
+            return "a blackout"
+        calendar = self.closed or Calendar()
+        holiday = calendar.holiday(date)
+        if holiday is not None:
+            return f"{holiday} ({calendar.place})" if calendar.place else holiday
+        return f"{date:%A}" if self.closed_weekends and calendar.is_weekend(date) else None

@@ -143,7 +143,8 @@ def _tried(attempt: Attempt, claims: Sequence[Claim], known: Evidence) -> list[O
         return []
     table = claims[0].table
     trouble = attempt.troubles.get(table)
-    if trouble is not None:
+    # A step that gave up in a run that was canceled was interrupted: its partition has not failed.
+    if trouble is not None and (trouble.each or not attempt.canceled):
         # A step that gave up at one partition says nothing of those after it.
         tried = claims if trouble.each or not known.isolates else claims[:1]
         return [_failed(attempt, claim, _of_partition(trouble, claim)) for claim in tried]

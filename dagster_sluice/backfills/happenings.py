@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
-from dagster_sluice.backfills.evidence import Trouble
+from dagster_sluice.backfills.evidence import Attempt, Trouble
 from dagster_sluice.errors import SettingError
 
-__all__ = ["Ended", "Happenings", "in_flight", "materialized", "observed_changes", "runs_of"]
+__all__ = ["Happenings", "attempts_of", "in_flight", "materialized", "observed_changes"]
 
 _DATA_VERSION = "dagster/data_version"
 _RANGE_START = "dagster/asset_partition_range_start"
@@ -84,40 +83,13 @@ def in_flight(instance: dg.DagsterInstance) -> Iterator[tuple[dg.AssetKey, str, 
             yield key, first, last
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ended:
-    """A run of a backfill.
-
-    Attributes:
-        assets: What it was to make.
-        first: Its first partition; empty for none.
-        last: Its last partition.
-        finished: Whether it has ended.
-        ended_at: When, in microseconds since 1970; 0 if it has not.
-        canceled: A person ended it.
-        failures: The assets whose step failed, and why.
-        begun: The assets whose step began.
-        message: What was said of the run as a whole, if it failed; ``None`` if it did not.
-    """
-
-    assets: frozenset[dg.AssetKey]
-    first: str
-    last: str
-    finished: bool
-    ended_at: int
-    canceled: bool
-    failures: dict[dg.AssetKey, Trouble] = field(default_factory=dict)
-    begun: frozenset[dg.AssetKey] = frozenset()
-    message: str | None = None
-
-
-def runs_of(instance: dg.DagsterInstance, backfill_id: str) -> list[Ended]:
-    """The runs of a backfill, the oldest first, with what went wrong in them."""
+def attempts_of(instance: dg.DagsterInstance, backfill_id: str) -> list[Attempt]:
+    """The runs of a backfill that have ended, the oldest first, with what went wrong in them."""
     found = instance.get_run_records(dg.RunsFilter(tags={_BACKFILL: backfill_id}), ascending=True)
-    return [_ended(instance, record) for record in found]
+    return [_attempt(instance, record) for record in found if record.dagster_run.is_finished]
 
 
-def _ended(instance: dg.DagsterInstance, record: Any) -> Ended:
+def _attempt(instance: dg.DagsterInstance, record: Any) -> Attempt:
     run = record.dagster_run
     first, last = _span(run)
     failures: dict[dg.AssetKey, Trouble] = {}
@@ -145,19 +117,21 @@ def _ended(instance: dg.DagsterInstance, record: Any) -> Ended:
             failures.update(dict.fromkeys(keys_of.get(event.step_key or "", set()), _why(event.step_failure_data)))
         elif event.event_type is dg.DagsterEventType.RUN_FAILURE:
             message = event.message or "The run failed."
-    return Ended(
-        assets=frozenset(run.asset_selection or ()).union(*keys_of.values()),
+    ended = record.end_time or record.update_timestamp.timestamp()
+    return Attempt(
+        tables=_names(frozenset(run.asset_selection or ()).union(*keys_of.values())),
         first=first,
         last=last,
-        finished=run.is_finished,
-        ended_at=round((record.end_time or record.update_timestamp.timestamp()) * _MICROSECONDS)
-        if run.is_finished
-        else 0,
+        ended_at=dt.datetime.fromtimestamp(ended, dt.timezone.utc),
         canceled=run.status is dg.DagsterRunStatus.CANCELED,
-        failures=failures,
-        begun=frozenset(begun),
-        message=message,
+        begun=_names(begun),
+        troubles={key.to_user_string(): trouble for key, trouble in failures.items()},
+        died=message,
     )
+
+
+def _names(keys: Collection[dg.AssetKey]) -> frozenset[str]:
+    return frozenset(key.to_user_string() for key in keys)
 
 
 def _why(data: Any) -> Trouble:

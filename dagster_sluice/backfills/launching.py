@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
     from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
-__all__ = ["BackfillState", "backfill_state", "cancel_backfill", "end_backfill", "launch"]
+__all__ = [
+    "BackfillState",
+    "backfill_state",
+    "cancel_backfill",
+    "daemon_seen",
+    "end_backfill",
+    "launch",
+    "was_canceled",
+]
+
+_LONGEST_RUN = dt.timedelta(days=1)
+"""A run that the daemon launched and that has not ended by then is marked as failed. If its process went away with the
+code server that started it, nobody else would: its partitions would stay taken for ever."""
 
 
 class BackfillState(str, Enum):
@@ -59,6 +71,8 @@ def launch(
     if backfill_state(instance, backfill_id) is not BackfillState.ABSENT:
         return
     subset = _subset(graph, partitions)
+    if not requested and not instance.run_monitoring_max_runtime_seconds:
+        tags = {"dagster/max_runtime": str(round(_LONGEST_RUN.total_seconds())), **tags}
     backfill = PartitionBackfill.from_asset_graph_subset(
         backfill_id=backfill_id,
         backfill_timestamp=at.timestamp(),
@@ -88,6 +102,20 @@ def backfill_state(instance: dg.DagsterInstance, backfill_id: str) -> BackfillSt
     if found.status in BULK_ACTION_TERMINAL_STATUSES:
         return BackfillState.ENDED
     return BackfillState.CANCELING if found.status is BulkActionStatus.CANCELING else BackfillState.OPEN
+
+
+def was_canceled(instance: dg.DagsterInstance, backfill_id: str) -> bool:
+    """Whether a backfill ended because somebody wanted it to."""
+    from dagster._core.execution.backfill import BulkActionStatus
+
+    found = instance.get_backfill(backfill_id)
+    return found is not None and found.status is BulkActionStatus.CANCELED
+
+
+def daemon_seen(instance: dg.DagsterInstance) -> dt.datetime | None:
+    """When the daemon that runs backfills last gave a sign of life; ``None`` if it never did."""
+    found = instance.get_daemon_heartbeats().get("BACKFILL")
+    return None if found is None else dt.datetime.fromtimestamp(found.timestamp, dt.timezone.utc)
 
 
 def cancel_backfill(instance: dg.DagsterInstance, backfill_id: str) -> bool:

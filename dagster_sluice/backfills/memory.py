@@ -189,6 +189,16 @@ class Nights:
                 .on_conflict_do_update(index_elements=["asset"], set_=turned)
             )
 
+    def outcomes(self, plan_id: int) -> dict[str, int]:
+        """How many partitions of a plan are ``done``, ``failed`` and ``undone``; none of them before it is settled."""
+        with self._state.transaction() as connection:
+            rows = connection.execute(
+                sa.select(claims.c.outcome, sa.func.count())
+                .where(claims.c.plan_id == plan_id, claims.c.outcome.is_not(None))
+                .group_by(claims.c.outcome)
+            ).all()
+        return {"done": 0, "failed": 0, "undone": 0} | {str(row[0]): int(row[1]) for row in rows}
+
     def attempts(self, tables: Collection[str] | None = None) -> dict[One, AttemptRecord]:
         """What is remembered of partitions that failed, of these tables or of all."""
         with self._state.transaction() as connection:

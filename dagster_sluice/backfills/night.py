@@ -15,9 +15,9 @@ from dagster_sluice.backfills.attempts import RetryRules, standing
 from dagster_sluice.backfills.budget import Budget, Hours, Order
 from dagster_sluice.backfills.circuit import CircuitRules
 from dagster_sluice.backfills.claims import Claim, Claimed, OpenPlan
-from dagster_sluice.backfills.evidence import Attempt, Ending, Evidence, endings
+from dagster_sluice.backfills.evidence import Ending, Evidence, endings
 from dagster_sluice.backfills.finder import find_gaps
-from dagster_sluice.backfills.happenings import materialized, runs_of
+from dagster_sluice.backfills.happenings import attempts_of, materialized
 from dagster_sluice.backfills.launching import BackfillState, backfill_state, launch
 from dagster_sluice.backfills.memory import Nights
 from dagster_sluice.backfills.partitions import listed
@@ -25,7 +25,7 @@ from dagster_sluice.backfills.plan import Plan
 from dagster_sluice.backfills.planner import Memory, make_plan
 from dagster_sluice.backfills.reading import Known, read_facts
 from dagster_sluice.backfills.settlement import learn
-from dagster_sluice.backfills.tables import Fillable
+from dagster_sluice.backfills.tables import Fillable, by_warehouse
 from dagster_sluice.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class Planner:
         tables = [
             self._everything[name] for name in sorted({claim.table for claim in plan.claims} & {*self._everything})
         ]
-        ending = endings(plan, self._evidence(tables, now), self._attempts(plan))
+        ending = endings(plan, self._evidence(tables, now), attempts_of(self.instance, plan.backfill_id))
         names = [table.name for table in tables]
         learned = learn(
             ending.outcomes,
@@ -263,7 +263,7 @@ class Planner:
     def tags(self, claimed: Claimed, correlation_id: str) -> dict[str, str]:
         """The tags of a plan's backfill and of its runs."""
         return {
-            "dagster/priority": str(self.rules.budget.priority),
+            **self.rules.budget.tags,
             "sluice/planner": self.name,
             "sluice/plan": str(claimed.plan_id),
             CORRELATION_TAG: correlation_id,
@@ -272,23 +272,21 @@ class Planner:
     def _over(self, plan: OpenPlan, now: dt.datetime) -> bool:
         state = backfill_state(self.instance, plan.backfill_id)
         if state is BackfillState.ABSENT:
-            return plan.launched_at is not None or now - plan.made_at > _UNLAUNCHED
+            if plan.launched_at is not None or now - plan.made_at > _UNLAUNCHED:
+                return True
+            # The runs of a command that was killed before it launched its backfill.
+            runs = self.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": plan.backfill_id}))
+            return bool(runs) and all(run.is_finished for run in runs)
         return state is BackfillState.ENDED
 
     def _evidence(self, tables: Sequence[Fillable], now: dt.datetime) -> dict[str, Evidence]:
-        ours = [table for table in tables if table.declared is not None]
         events = materialized(self.instance, [table.key for table in tables if table.declared is None])
         found = {}
         for table in tables:
             numbers = listed(table.definition, instance=self.instance, now=now).number
             if table.declared is None:
                 found[table.name] = Evidence(numbers=numbers, computed=events[table.key])
-        for resource in sorted({table.declared.warehouse for table in ours if table.declared}):
-            codes = {
-                table.declared.address: table
-                for table in ours
-                if table.declared and table.declared.warehouse == resource
-            }
+        for resource, codes in by_warehouse(tables).items():
             ledgers = self._warehouse(resource).ledgers(dict.fromkeys(codes, ""))
             for address, ledger in ledgers.items():
                 table = codes[address]
@@ -300,32 +298,11 @@ class Planner:
                 )
         return found
 
-    def _attempts(self, plan: OpenPlan) -> list[Attempt]:
-        return [
-            Attempt(
-                tables=frozenset(key.to_user_string() for key in run.assets),
-                first=run.first,
-                last=run.last,
-                ended_at=dt.datetime.fromtimestamp(run.ended_at / 1_000_000, dt.timezone.utc),
-                canceled=run.canceled,
-                begun=frozenset(key.to_user_string() for key in run.begun),
-                troubles={key.to_user_string(): trouble for key, trouble in run.failures.items()},
-                died=run.message,
-            )
-            for run in runs_of(self.instance, plan.backfill_id)
-            if run.finished
-        ]
-
     def _seconds(self, tables: Sequence[Fillable]) -> dict[str, float]:
         found: dict[str, float] = {}
-        for resource in sorted({table.declared.warehouse for table in tables if table.declared}):
-            ours = {
-                table.declared.address: table.name
-                for table in tables
-                if table.declared and table.declared.warehouse == resource
-            }
+        for resource, ours in by_warehouse(tables).items():
             durations = self._warehouse(resource).durations(list(ours))
-            found |= {ours[address]: seconds for address, seconds in durations.items()}
+            found |= {ours[address].name: seconds for address, seconds in durations.items()}
         return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -62,6 +62,10 @@ class Row:
     note: str = ""
 
 
+_WORTH_A_RUN = 30
+"""Partitions in a piece, at least: a run of its own costs seconds before it begins."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TablePlan:
     """What a plan does with one table.
@@ -94,13 +98,20 @@ class TablePlan:
         """The partitions that will be filled, in their order."""
         return [self.keys[position] for position in self.planned]
 
-    def runs(self) -> Iterator[Range]:
-        """The partitions that will be filled, as runs take them."""
+    def runs(self, only: Collection[str] | None = None, *, at_once: int = 1) -> Iterator[Range]:
+        """The partitions that will be filled, as runs take them; of these ``only``, if others have the rest.
+
+        Where a stretch is long enough for it, it is cut in so many pieces as there may be runs ``at_once``.
+        """
         planned = self.planned
+        if only is not None:
+            mine = set(only)
+            planned = planned[[self.keys[int(position)] in mine for position in planned]]
         breaks = np.flatnonzero(np.diff(planned) > 1) + 1 if self.ranges else np.arange(1, len(planned))
         for stretch in np.split(planned, breaks):
-            for begin in range(0, len(stretch), self.longest_range):
-                part = stretch[begin : begin + self.longest_range]
+            length = min(self.longest_range, max(_WORTH_A_RUN, -(-len(stretch) // at_once)))
+            for begin in range(0, len(stretch), length):
+                part = stretch[begin : begin + length]
                 yield Range(table=self.table, first=self.keys[part[0]], last=self.keys[part[-1]], count=len(part))
 
     def rows(self) -> Iterator[Row]:

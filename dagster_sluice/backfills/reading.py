@@ -16,8 +16,8 @@ from dagster_sluice.backfills.gaps import Bools, Ints, Parent, TableFacts
 from dagster_sluice.backfills.happenings import Happenings, in_flight, materialized, observed_changes
 from dagster_sluice.backfills.memory import Nights
 from dagster_sluice.backfills.partitions import WHOLE, Partitions, links, listed
-from dagster_sluice.backfills.tables import Fillable
-from dagster_sluice.warehouse import Address, Ledger, Warehouse
+from dagster_sluice.backfills.tables import Fillable, by_warehouse
+from dagster_sluice.warehouse import Ledger, Warehouse
 
 if TYPE_CHECKING:
     from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
@@ -36,6 +36,8 @@ class Known:
         partitions: Of each table.
         ledgers: Of each table that is ours.
         records: Of the partitions that failed before.
+        codes: The code version of each table.
+        source_changed: When the source of each of its partitions was last seen to change.
     """
 
     facts: tuple[TableFacts, ...]
@@ -43,12 +45,12 @@ class Known:
     ledgers: Mapping[str, Ledger]
     records: Mapping[tuple[str, str], AttemptRecord]
     codes: Mapping[str, str]
+    source_changed: Mapping[str, Ints]
 
     def inputs(self, table: str, partition: str) -> str:
         """What an attempt at a partition is made of now: code version and the last change of its source."""
-        facts = next(one for one in self.facts if one.table == table)
         number = self.partitions[table].number.get(partition)
-        changed = int(facts.source_changed[number]) if number is not None else 0
+        changed = int(self.source_changed[table][number]) if number is not None else 0
         return f"{self.codes[table]}@{changed}"
 
 
@@ -109,16 +111,14 @@ def read_facts(
         ledgers=ledgers,
         records=records,
         codes={table.name: table.code_version or "" for table in tables},
+        source_changed={one.table: one.source_changed for one in facts},
     )
 
 
 def _ledgers(tables: Sequence[Fillable], warehouse: Callable[[str], Warehouse]) -> dict[str, Ledger]:
     found: dict[str, Ledger] = {}
-    for resource in sorted({table.declared.warehouse for table in tables if table.declared}):
-        wanted = {
-            table.declared.address: table for table in tables if table.declared and table.declared.warehouse == resource
-        }
-        codes: dict[Address, str] = {address: table.code_version or "" for address, table in wanted.items()}
+    for resource, wanted in by_warehouse(tables).items():
+        codes = {address: table.code_version or "" for address, table in wanted.items()}
         for address, ledger in warehouse(resource).ledgers(codes).items():
             found[wanted[address].name] = ledger
     return found
@@ -205,9 +205,10 @@ class _Reader:
             requested=_marked(there, requested),
             running=running,
             unfillable=self._unfillable(table, there),
-            parents=tuple(self._parents(table, there, wanted)),
+            parents=tuple(self._parents(table, there, wanted | _marked(there, requested))),
             reasons=table.rules.counted,
-            ranges=table.ranges,
+            # A range of two dimensions is a square: it would take more than the partitions between its ends.
+            ranges=table.ranges and not there.dimensions,
         )
 
     def _wanted(self, table: Fillable, there: Partitions) -> Bools:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dagster_sluice.backfills.plan import Range, TablePlan
+from dagster_sluice.backfills.plan import TablePlan
 from dagster_sluice.backfills.tables import Fillable
 
 __all__ = ["RunGroup", "group_runs"]
@@ -21,33 +21,50 @@ class RunGroup:
     Attributes:
         tables: Upstream first.
         ranges: First and last partition of each run; one pair of empty keys for tables without partitions.
+        in_turn: One run after the other, because a table reads partitions of its own.
     """
 
     tables: list[Fillable]
     ranges: tuple[_Span, ...]
     definition: Any = field(repr=False)
+    in_turn: bool = False
 
 
 def group_runs(
-    tables: Sequence[Fillable], planned: Mapping[str, TablePlan], claimed: Mapping[str, Sequence[str]]
+    tables: Sequence[Fillable],
+    planned: Mapping[str, TablePlan],
+    claimed: Mapping[str, Sequence[str]],
+    *,
+    at_once: int = 1,
 ) -> list[RunGroup]:
     """The runs that fill what was claimed, those of one group before those of the next.
 
     A table joins the first group that comes after everything it is made of (or has that in it) and has its partitions
-    and ranges; one without partitions joins any group of a single range.
+    and ranges; one without partitions joins any group of a single range. What reads other partitions than its own waits
+    for all runs of what it reads.
 
     Args:
         tables: Upstream first.
         planned: The plan of each table.
         claimed: The partitions of each table.
+        at_once: So many runs work side by side; a long stretch is cut for them.
     """
     groups: list[RunGroup] = []
     place: dict[Any, int] = {}
     for table in tables:
         if table.name not in claimed:
             continue
-        spans = _spans(planned[table.name], claimed[table.name])
-        earliest = max((place[parent] for parent in table.parents if parent in place), default=0)
+        in_turn = table.key in table.elsewhere
+        runs = planned[table.name].runs(claimed[table.name], at_once=1 if in_turn else at_once)
+        spans = tuple((one.first, one.last) for one in runs)
+        earliest = max(
+            (
+                place[parent] + (parent in table.elsewhere and len(spans) > 1)
+                for parent in table.parents
+                if parent in place
+            ),
+            default=0,
+        )
         chosen = next(
             (number for number in range(earliest, len(groups)) if _fits(groups[number], table, spans)), len(groups)
         )
@@ -57,32 +74,9 @@ def group_runs(
         if group.definition is None and table.definition is not None:
             group.definition, group.ranges = table.definition, spans
         group.tables.append(table)
+        group.in_turn |= in_turn
         place[table.key] = chosen
     return groups
-
-
-def _spans(plan: TablePlan, claimed: Sequence[str]) -> tuple[_Span, ...]:
-    wanted = set(claimed)
-    if len(wanted) == len(plan.planned):
-        return tuple((one.first, one.last) for one in plan.runs())
-    # Others were faster with a part of it.
-    return tuple((one.first, one.last) for one in _pieces(plan, wanted))
-
-
-def _pieces(plan: TablePlan, wanted: set[str]) -> list[Range]:
-    pieces: list[Range] = []
-    before = -2
-    for position in plan.planned:
-        key = plan.keys[int(position)]
-        if key not in wanted:
-            continue
-        last = pieces[-1] if pieces else None
-        if last is not None and plan.ranges and position == before + 1 and last.count < plan.longest_range:
-            pieces[-1] = Range(table=plan.table, first=last.first, last=key, count=last.count + 1)
-        else:
-            pieces.append(Range(table=plan.table, first=key, last=key, count=1))
-        before = int(position)
-    return pieces
 
 
 def _fits(group: RunGroup, table: Fillable, spans: tuple[_Span, ...]) -> bool:

@@ -11,6 +11,7 @@ from pydantic import Field
 from dagster_sluice.backfills.attempts import RetryRules
 from dagster_sluice.backfills.budget import Budget, Hours, Order
 from dagster_sluice.backfills.circuit import CircuitRules
+from dagster_sluice.backfills.direct import settle_all
 from dagster_sluice.backfills.memory import Nights
 from dagster_sluice.backfills.night import Planner, Rules, new_backfill_id
 from dagster_sluice.backfills.tables import TableRules, fillable_tables
@@ -240,15 +241,13 @@ def _planned(context: Any, declared: NightlyBackfill, state: State, reasons: tup
     )
     if reasons is not None:
         planner.only(reasons)
-    told = [line for settled in planner.settle(now) for line in settled_words(settled)]
+    _, over = settle_all(planner, now)
+    told = [line for settled in over for line in settled_words(settled)]
     for line in told:
         context.log.info(line)
     draft = planner.draft(now)
     if draft is None:
-        hours = declared.rules.hours
-        told.append(
-            f"Nothing is launched now: it is not between {hours.begin:%H:%M} and {hours.end:%H:%M} {hours.zone}."
-        )
+        told.append(f"Nothing is launched now: {declared.rules.hours.why_not(now)}.")
         return dg.SkipReason("\n".join(told))
     told.append(plan_words(draft.plan))
     context.log.info(told[-1])
@@ -270,7 +269,12 @@ def _planned(context: Any, declared: NightlyBackfill, state: State, reasons: tup
                 }
             }
         },
-        tags={**planner.tags(claimed, correlation_id), "sluice/backfill": backfill_id},
+        # It explains, and takes no place from what it explains.
+        tags={
+            name: value
+            for name, value in {**planner.tags(claimed, correlation_id), "sluice/backfill": backfill_id}.items()
+            if name not in declared.rules.budget.tags
+        },
     )
 
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from dagster_sluice.backfills.gaps import ALL_REASONS, Reason
+from dagster_sluice.backfills.partitions import is_same
 from dagster_sluice.errors import Culprit, SettingError
 from dagster_sluice.tables.declared import Declared, declared_tables
+from dagster_sluice.warehouse import Address
 
 if TYPE_CHECKING:
     from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 
-__all__ = ["Fillable", "TableRules", "fillable_tables"]
+__all__ = ["Fillable", "TableRules", "by_warehouse", "fillable_tables"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,8 @@ class Fillable:
         parents: The assets that it is made of.
         declared: Its promises, if it is a ``@table``; else Dagster's event log tells what there is of it.
         ranges: Whether one run takes a range of its partitions.
+        elsewhere: Parents of which a partition reads others than its own, such as the day before; the table itself
+            may be one of them.
         rules: What counts as a gap.
     """
 
@@ -63,6 +67,7 @@ class Fillable:
     parents: tuple[dg.AssetKey, ...]
     declared: Declared | None
     ranges: bool
+    elsewhere: frozenset[dg.AssetKey] = frozenset()
     rules: TableRules = field(default_factory=TableRules)
 
     @property
@@ -108,10 +113,28 @@ def fillable_tables(
                 parents=tuple(sorted(node.parent_keys)),
                 declared=declared.get(key),
                 ranges=policy is not None and policy.max_partitions_per_run is None,
+                elsewhere=frozenset(parent for parent in node.parent_keys if _elsewhere(graph, key, parent)),
                 rules=(rules or {}).get(key.to_user_string(), TableRules()),
             )
         )
     return found
+
+
+def _elsewhere(graph: BaseAssetGraph[Any], key: dg.AssetKey, parent: dg.AssetKey) -> bool:
+    """Whether a table has the partitions of its parent, and reads others of them than its own."""
+    definition = graph.get(key).partitions_def
+    if definition is None or graph.get(parent).partitions_def != definition:
+        return False
+    return not is_same(graph.get_partition_mapping(key, parent))
+
+
+def by_warehouse(tables: Iterable[Fillable]) -> dict[str, dict[Address, Fillable]]:
+    """The tables that are ours, by the key of their warehouse resource and where they are published."""
+    found: dict[str, dict[Address, Fillable]] = {}
+    for table in tables:
+        if table.declared is not None:
+            found.setdefault(table.declared.warehouse, {})[table.declared.address] = table
+    return dict(sorted(found.items()))
 
 
 def _check(rules: Mapping[str, TableRules], known: Collection[str]) -> None:

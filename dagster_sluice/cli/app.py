@@ -1,5 +1,6 @@
 """The commands, and the one place where an error becomes a line of text and an exit code."""
 
+import importlib
 import os
 import signal
 import sys
@@ -22,20 +23,18 @@ app = typer.Typer(
 )
 
 
-def _assemble() -> None:
-    from dagster_sluice.cli import backfill, contract, database, doctor, gate, hold, quarantine, report, run, tables, ui
+_COMMANDS = ("run", "ui", "tables", "backfill", "quarantine", "hold", "contract", "gate", "db", "report", "doctor")
+_MODULES = {"db": "database"}
 
-    app.command("run")(run.run)
-    app.command("ui")(ui.ui)
-    app.command("tables")(tables.tables)
-    app.add_typer(backfill.app, name="backfill")
-    app.add_typer(quarantine.app, name="quarantine")
-    app.add_typer(hold.app, name="hold")
-    app.add_typer(contract.app, name="contract")
-    app.add_typer(gate.app, name="gate")
-    app.add_typer(database.app, name="db")
-    app.command("report")(report.report)
-    app.command("doctor")(doctor.doctor)
+
+def _assemble(asked: str | None = None) -> None:
+    """Add the commands: the one that is asked for, so that no command waits for the imports of the others, else all."""
+    for name in (asked,) if asked in _COMMANDS else _COMMANDS:
+        module = importlib.import_module(f"dagster_sluice.cli.{_MODULES.get(name, name)}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(getattr(module, name))
 
 
 @app.callback(invoke_without_command=True)
@@ -55,7 +54,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     # Without a handler Python would skip what it does at exit, the release of the embedded server among it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    _assemble()
+    _assemble(next(iter(sys.argv[1:]), None))
     try:
         # Without its standalone mode, typer hands back the exit code that a command asked for; 130 is Ctrl-C.
         code = app(standalone_mode=False)

@@ -3,31 +3,25 @@
 import datetime as dt
 import getpass
 import json
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import dagster as dg
 import typer
 
-from dagster_sluice.backfills.budget import Hours, Order
-from dagster_sluice.backfills.night import Draft, Planner, Settled, new_backfill_id
-from dagster_sluice.backfills.plan import Decision
-from dagster_sluice.backfills.schedule import NightlyBackfill, nightly_backfills
-from dagster_sluice.backfills.words import duration_words, plan_rows, plan_words, settled_words
+from dagster_sluice.backfills.budget import Order
+from dagster_sluice.backfills.heat import LEGEND, strips
+from dagster_sluice.backfills.launching import cancel_backfill
+from dagster_sluice.backfills.memory import Nights
+from dagster_sluice.backfills.night import Draft
+from dagster_sluice.backfills.partitions import listed
+from dagster_sluice.backfills.tables import Fillable, fillable_tables
+from dagster_sluice.backfills.words import duration_words, plan_rows, plan_words
 from dagster_sluice.cli import display
-from dagster_sluice.cli.backfilling import DirectBackfill, end_abandoned
-from dagster_sluice.cli.database import opened_warehouse
+from dagster_sluice.cli.backfill_session import opened_session, opened_state
 from dagster_sluice.cli.instance import opened_instance
 from dagster_sluice.cli.location import Location, load_location
-from dagster_sluice.cli.worker import fail_abandoned
-from dagster_sluice.embedded import sluice_home
 from dagster_sluice.errors import Culprit, SettingError
-from dagster_sluice.state import State
-from dagster_sluice.warehouse import Warehouse
+from dagster_sluice.reports.page import strips_page
 
 __all__ = ["app"]
 
@@ -44,7 +38,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Table = Annotated[str, typer.Argument(help="The asset, as the UI writes it.")]
 _Partitions = Annotated[list[str] | None, typer.Option("--partition", "-p", help="A partition; may be repeated.")]
 
-_MOST_WAVES = 50
+_MOST_TOLD = 20
 
 
 @app.callback()
@@ -62,7 +56,7 @@ def plan(
     as_json: _Json = False,
 ) -> None:
     """Show what a night would do now: each gap, the reason and the decision. Changes nothing but memory."""
-    with _session(name, select, window, budget, order) as session:
+    with opened_session(name, select, window, budget, order) as session:
         draft = session.drafted()
     if as_json:
         print(json.dumps(_as_json(draft), indent=2, ensure_ascii=False))
@@ -80,25 +74,21 @@ def run(
     window: _Window = None,
     budget: _Budget = None,
     order: _Order = None,
-    daemon: Annotated[
-        bool, typer.Option("--daemon", help="Hand one plan to Dagster's daemon, and do not wait.")
-    ] = False,
+    daemon: Annotated[bool, typer.Option("--daemon", help="Hand one plan to Dagster's daemon, and follow it.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="With --daemon: whether to follow it.")] = True,
     as_json: _Json = False,
 ) -> None:
     """Fill the gaps now, as a real backfill that the UI shows and cancels; no daemon is needed.
 
-    Exits with 0 if every gap that could be filled is, 1 if something failed or was canceled.
+    Exits with 0 if every gap that could be filled is, 1 if something failed, was left undone or was canceled.
     """
-    with _session(name, select, window, budget, order) as session:
-        if daemon:
-            session.hand_over()
-            return
-        found = session.run()
+    with opened_session(name, select, window, budget, order) as session:
+        found = session.hand_over(wait=wait) if daemon else session.run()
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
-    else:
+    elif wait or not found["backfills"]:
         _tell(found)
-    if found["failed"] or found["canceled"]:
+    if found["failed"] or found["undone"] or found["canceled"]:
         raise typer.Exit(1)
 
 
@@ -110,10 +100,7 @@ def report(
     window: _Window = None,
 ) -> None:
     """Write how all partitions stand as one HTML page, a strip for each table, that needs no network."""
-    from dagster_sluice.backfills.heat import LEGEND, strips
-    from dagster_sluice.reports.page import strips_page
-
-    with _session(name, select, window, None, None) as session:
+    with opened_session(name, select, window, None, None) as session:
         draft = session.drafted()
     made = f"{draft.plan.made_at:%Y-%m-%d %H:%M} UTC"
     page = strips_page(
@@ -134,9 +121,7 @@ def report(
 @app.command()
 def status(as_json: _Json = False) -> None:
     """Show what is remembered: open plans, partitions that failed, parked ones, open circuits."""
-    with opened_instance(), _state() as state:
-        from dagster_sluice.backfills.memory import Nights
-
+    with opened_instance(), opened_state() as state:
         nights = Nights(state)
         plans = [
             {
@@ -176,8 +161,6 @@ def status(as_json: _Json = False) -> None:
 @app.command()
 def cancel(backfill: Annotated[str, typer.Argument(help="The backfill's id, as `status` or the UI shows it.")]) -> None:
     """Cancel a backfill, as the UI does. What it leaves undone is a gap again."""
-    from dagster_sluice.backfills.launching import cancel_backfill
-
     with opened_instance() as instance:
         if not cancel_backfill(instance, backfill):
             raise SettingError(
@@ -191,14 +174,19 @@ def cancel(backfill: Annotated[str, typer.Argument(help="The backfill's id, as `
 @app.command()
 def release(table: _Table, partition: _Partitions = None) -> None:
     """Let parked partitions of a table be tried again, and close its circuit."""
-    with opened_instance(), _state() as state:
-        from dagster_sluice.backfills.memory import Nights
-
-        freed = Nights(state).release(table, partition)
+    with opened_instance(), opened_state() as state:
+        nights = Nights(state)
+        if not nights.attempts([table]) and not nights.circuits([table]):
+            # What is remembered may be of a table that the project has no more; what is not is perhaps misspelt.
+            _known(table, load_location(Path.cwd()))
+        freed = nights.release(table, partition)
     if not freed:
         display.note(f"Nothing of {table} is remembered as failed.")
         return
-    display.note(f"{len(freed):,} partitions of {table} may be tried again: {', '.join(freed[:20])}.")
+    count = f"{len(freed):,} partition{'s' if len(freed) > 1 else ''}"
+    more = f" and {len(freed) - _MOST_TOLD:,} more" if len(freed) > _MOST_TOLD else ""
+    told = ", ".join(one or "whole" for one in freed[:_MOST_TOLD])
+    display.note(f"{count} of {table} may be tried again: {told}{more}.")
 
 
 @app.command()
@@ -206,22 +194,11 @@ def request(
     table: _Table, partition: _Partitions = None, why: Annotated[str, typer.Option(help="For the record.")] = ""
 ) -> None:
     """Ask for partitions of a table to be made again by the next backfill, whatever their state."""
-    with opened_instance() as instance, _state() as state:
-        from dagster_sluice.backfills.memory import Nights
-        from dagster_sluice.backfills.partitions import listed
-        from dagster_sluice.backfills.tables import fillable_tables
-
-        repository = load_location(Path.cwd()).repository
-        found = fillable_tables(repository.asset_graph, repository.assets_defs_by_key.values())
-        known = {one.name: one for one in found}
-        if table not in known:
-            raise SettingError(
-                "There is no such table in this project.",
-                culprits=[Culprit(where=one, problem="is one that there is.") for one in sorted(known)],
-            )
+    with opened_instance() as instance, opened_state() as state:
+        definition = _known(table, load_location(Path.cwd())).definition
         now = dt.datetime.now(dt.timezone.utc)
-        keys = listed(known[table].definition, instance=instance, now=now).number
-        wanted = partition or ([""] if known[table].definition is None else [])
+        keys = listed(definition, instance=instance, now=now).number
+        wanted = partition or ([""] if definition is None else [])
         wrong = [Culprit(where=key, problem=f"is no partition of {table}.") for key in wanted if key not in keys]
         if wrong or not wanted:
             raise SettingError("These partitions cannot be asked for.", culprits=wrong, mend="Name them with -p.")
@@ -229,196 +206,15 @@ def request(
     display.note(f"Asked for: {table} {', '.join(key or 'whole' for key in wanted)}.")
 
 
-@contextmanager
-def _state() -> Iterator[State]:
-    state = State()
-    try:
-        yield state
-    finally:
-        state.close()
-
-
-class _Session:
-    def __init__(self, planner: Planner, location: Location, warehouse: Warehouse) -> None:
-        self.planner = planner
-        self.location = location
-        self.warehouse = warehouse
-
-    def drafted(self) -> Draft:
-        self.settle()
-        draft = self.planner.draft(dt.datetime.now(dt.timezone.utc))
-        if draft is None:
-            raise RuntimeError("a command line has no hours")
-        return draft
-
-    def settle(self) -> None:
-        for abandoned in fail_abandoned(self.planner.instance):
-            display.note(f"Run {abandoned[:8]} had died without a word; it is marked as failed.")
-        now = dt.datetime.now(dt.timezone.utc)
-        for settled in [*end_abandoned(self.planner, now), *self.planner.settle(now)]:
-            _say(settled)
-
-    def run(self) -> dict[str, Any]:
-        """Wave after wave: what waited for something upstream comes once that is there."""
-        found: dict[str, Any] = {"done": 0, "failed": 0, "undone": 0, "canceled": False, "backfills": [], "left": {}}
-        for _ in range(_MOST_WAVES):
-            draft = self.drafted()
-            backfill_id = new_backfill_id()
-            correlation_id = f"backfill-{backfill_id}"
-            claimed = self.planner.claim(draft, backfill_id=backfill_id, correlation_id=correlation_id)
-            if claimed is None:
-                break
-            found["backfills"].append(backfill_id)
-            direct = DirectBackfill(
-                self.planner,
-                draft,
-                claimed,
-                location=self.location,
-                backfill_id=backfill_id,
-                correlation_id=correlation_id,
-                logs=sluice_home() / "logs",
-            )
-            with display.progress("filling", claimed.count, remaining=True) as bar, _interruptible():
-                try:
-                    canceled = direct.run(lambda: bar.reach(len(self.warehouse.audits(correlation_id))))  # noqa: B023
-                except KeyboardInterrupt:
-                    display.note("Stopping the backfill…")
-                    direct.stop()
-                    direct.end(canceled=True)
-                    raise
-                settled = direct.end(canceled=canceled)
-                if settled is not None:
-                    bar.reach(settled.counts()["done"])
-            if settled is not None:
-                _say(settled, quiet=not settled.parked and not settled.opened)
-                for state, count in settled.counts().items():
-                    found[state] += count
-            if canceled:
-                found["canceled"] = True
-                break
-            self._spend(claimed.count)
-        counts = draft.plan.counts()
-        found["left"] = {
-            decision.words: count for decision, count in counts.items() if decision is not Decision.PLANNED
-        }
-        return found
-
-    def hand_over(self) -> None:
-        """Launch one plan's backfill for the daemon."""
-        now = dt.datetime.now(dt.timezone.utc)
-        draft = self.drafted()
-        backfill_id = new_backfill_id()
-        correlation_id = f"backfill-{backfill_id}"
-        claimed = self.planner.claim(draft, backfill_id=backfill_id, correlation_id=correlation_id)
-        if claimed is None:
-            display.note(plan_words(draft.plan))
-            return
-        self.planner.launch(claimed, backfill_id=backfill_id, correlation_id=correlation_id, at=now)
-        display.note(f"Backfill {backfill_id} was handed to the daemon: {claimed.count:,} partitions.")
-
-    def _spend(self, count: int) -> None:
-        """What one wave took is not there for the next."""
-        rules = self.planner.rules
-        if rules.budget.partitions is not None:
-            left = max(0, rules.budget.partitions - count)
-            self.planner.rules = replace(rules, budget=replace(rules.budget, partitions=left))
-
-
-@contextmanager
-def _session(
-    name: str | None, select: str | None, window: str | None, budget: int | None, order: Order | None
-) -> Iterator[_Session]:
-    with opened_instance() as instance, opened_warehouse() as warehouse, _state() as state:
-        location = load_location(Path.cwd())
-        declared = _declared(location, name, select)
-        # A person decides when and how much; a night's limits are for nights.
-        rules = replace(
-            declared.rules, hours=Hours(), budget=replace(declared.rules.budget, partitions=budget, minutes=None)
-        )
-        if window is not None:
-            rules = replace(rules, window=_duration(window))
-        if order is not None:
-            rules = replace(rules, order=order)
-        planner = replace(declared, rules=rules).planner(
-            location.repository, instance, lambda _: warehouse, state, nightly=False
-        )
-        yield _Session(planner, location, warehouse)
-
-
-def _declared(location: Location, name: str | None, select: str | None) -> NightlyBackfill:
-    found = nightly_backfills(
-        [
-            *(one.name for one in location.repository.schedule_defs),
-            *(one.name for one in location.repository.sensor_defs),
-        ]
-    )
-    if name is not None:
-        chosen = [one for one in found if one.name == name]
-        if not chosen:
-            raise SettingError(
-                f"There is no nightly backfill {name!r} in this project.",
-                culprits=[Culprit(where=one.name, problem="is one that there is.") for one in found],
-            )
-    else:
-        chosen = found
-    if select is not None:
-        base = chosen[0] if len(chosen) == 1 else None
-        selection = _selection(select)
-        # Its own budget and name: what a person asks for is no part of the night's.
-        rules = base.rules if base else NightlyBackfill(name="", selection=selection).rules
-        return NightlyBackfill(name="sluice backfill", selection=selection, rules=rules)
-    if not chosen:
-        return NightlyBackfill(name="sluice backfill", selection=dg.AssetSelection.all())
-    if len(chosen) > 1:
+def _known(table: str, location: Location) -> Fillable:
+    repository = location.repository
+    known = {one.name: one for one in fillable_tables(repository.asset_graph, repository.assets_defs_by_key.values())}
+    if table not in known:
         raise SettingError(
-            "The project has several nightly backfills.",
-            culprits=[Culprit(where=one.name, problem="is one of them.") for one in chosen],
-            mend="Name one, or give --select.",
+            "There is no such table in this project.",
+            culprits=[Culprit(where=one, problem="is one that there is.") for one in sorted(known)],
         )
-    return replace(chosen[0], name=f"{chosen[0].name} by hand")
-
-
-def _selection(text: str) -> dg.AssetSelection:
-    try:
-        return dg.AssetSelection.from_string(text)
-    except (dg.DagsterError, ValueError) as failure:
-        raise SettingError(
-            "The selection cannot be read.", culprits=[Culprit(where=text, problem=str(failure).splitlines()[0])]
-        ) from failure
-
-
-def _duration(text: str) -> dt.timedelta | None:
-    if text == "all":
-        return None
-    found = re.fullmatch(r"(\d{1,6})([dh])", text)
-    if found is None:
-        raise SettingError(
-            "The window cannot be read.",
-            culprits=[Culprit(where=text, problem="is no number of days (30d) or hours (12h), nor all.")],
-        )
-    count = int(found[1])
-    return dt.timedelta(days=count) if found[2] == "d" else dt.timedelta(hours=count)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    import signal
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _say(settled: Settled, *, quiet: bool = False) -> None:
-    for line in settled_words(settled):
-        if not quiet:
-            display.note(line)
+    return known[table]
 
 
 def _tell(found: dict[str, Any]) -> None:

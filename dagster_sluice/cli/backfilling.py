@@ -7,8 +7,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from dagster_sluice.backfills.claims import Claimed, OpenPlan
-from dagster_sluice.backfills.launching import BackfillState, backfill_state, end_backfill, launch
+from dagster_sluice.backfills.claims import Claimed
+from dagster_sluice.backfills.direct import DIRECT_TAG, settle_direct
+from dagster_sluice.backfills.launching import BackfillState, backfill_state, launch, was_canceled
 from dagster_sluice.backfills.night import Draft, Planner, Settled
 from dagster_sluice.backfills.runs import RunGroup, group_runs
 from dagster_sluice.cli.location import Location
@@ -16,10 +17,7 @@ from dagster_sluice.cli.work import partition_tags
 from dagster_sluice.cli.worker import Worker, create_run, start_run
 from dagster_sluice.failpoints import failpoint
 
-__all__ = ["DirectBackfill", "end_abandoned"]
-
-DIRECT_TAG = "sluice/direct"
-"""On a backfill that a `sluice backfill run` carries out itself."""
+__all__ = ["DirectBackfill"]
 
 _TICK_SECONDS = 0.3
 
@@ -55,13 +53,15 @@ class DirectBackfill:
         self._location = location
         self._id = backfill_id
         self._correlation_id = correlation_id
-        self._logs = logs
+        self.logs = logs
         self._workers: list[Worker] = []
+        self._queues: list[deque[dg.DagsterRun]] = []
 
     def run(self, follow: Callable[[], None]) -> bool:
         """Carry it out, and call ``follow`` every so often; whether it was canceled, here or in the UI."""
         groups = self._groups()
-        queues = [deque(self._created(group)) for group in groups]
+        for group in groups:
+            self._queues.append(deque(self._created(group)))
         failpoint("backfill.runs_created")
         launch(
             self._instance,
@@ -76,24 +76,29 @@ class DirectBackfill:
         )
         failpoint("backfill.launched")
         self._planner.nights.launched(self._claimed.plan_id, at=dt.datetime.now(dt.timezone.utc))
-        for queue in queues:
+        for group, queue in zip(groups, self._queues, strict=True):
+            at_once = 1 if group.in_turn else self._planner.rules.budget.runs
             while queue or self._workers:
-                while queue and len(self._workers) < self._planner.rules.budget.runs:
-                    self._workers.append(start_run(self._location, self._instance, queue.popleft(), self._logs))
+                while queue and len(self._workers) < at_once:
+                    self._workers.append(start_run(self._location, self._instance, queue.popleft(), self.logs))
                 follow()
                 self._workers = [worker for worker in self._workers if not _ended(worker)]
-                if backfill_state(self._instance, self._id) is BackfillState.CANCELING:
+                if self._canceled():
                     self.stop()
-                    self._drop(queues)
                     return True
         follow()
         return False
 
     def stop(self) -> None:
-        """Interrupt what runs."""
+        """Interrupt what runs, and drop what was not started."""
         for worker in self._workers:
             worker.stop()
         self._workers = []
+        for queue in self._queues:
+            while queue:
+                run = self._instance.get_run_by_id(queue.popleft().run_id)
+                if run is not None and not run.is_finished:
+                    self._instance.report_run_canceled(run, message="Its backfill was canceled.")
 
     def end(self, *, canceled: bool) -> Settled | None:
         """Write down how it ended, in Dagster and in the memory."""
@@ -102,56 +107,29 @@ class DirectBackfill:
         ours = [plan for plan in self._planner.nights.open_plans() if plan.id == self._claimed.plan_id]
         return settle_direct(self._planner, ours[0], canceled=canceled, now=now) if ours else None
 
+    def _canceled(self) -> bool:
+        state = backfill_state(self._instance, self._id)
+        # A daemon that lives beside us may have ended it already.
+        return state is BackfillState.CANCELING or (
+            state is BackfillState.ENDED and was_canceled(self._instance, self._id)
+        )
+
     def _groups(self) -> list[RunGroup]:
         plans = {table.table: table for table in self._draft.plan.tables}
-        return group_runs(list(self._planner.tables.values()), plans, self._claimed.partitions)
+        tables = list(self._planner.tables.values())
+        return group_runs(tables, plans, self._claimed.partitions, at_once=self._planner.rules.budget.runs)
 
     def _created(self, group: RunGroup) -> Iterable[dg.DagsterRun]:
         keys = {table.key for table in group.tables}
-        tags = {**self._planner.tags(self._claimed, self._correlation_id), "dagster/backfill": self._id}
+        tags = {
+            **self._planner.tags(self._claimed, self._correlation_id),
+            "dagster/backfill": self._id,
+            # What is tried again, and when, is decided here: a daemon that happens to live leaves these runs alone.
+            "dagster/max_retries": "0",
+        }
         for first, last in group.ranges:
             span = partition_tags(first or None, last or None)
             yield create_run(self._location, self._instance, keys, {**tags, **span})
-
-    def _drop(self, queues: Iterable[Iterable[dg.DagsterRun]]) -> None:
-        for queue in queues:
-            for run in queue:
-                self._instance.report_run_canceled(run, message="Its backfill was canceled.")
-
-
-def settle_direct(planner: Planner, plan: OpenPlan, *, canceled: bool, now: dt.datetime) -> Settled | None:
-    """Close a direct backfill whose runs are over: in the memory, and in Dagster."""
-    settled = planner.settle_one(plan, now)
-    if settled is None:
-        return None
-    done: dict[dg.AssetKey, list[str]] = {}
-    for (table, partition), state in settled.ending.states.items():
-        if state == "done":
-            done.setdefault(planner.known_key(table), []).append(partition)
-    end_backfill(planner.instance, planner.graph, plan.backfill_id, done=done, canceled=canceled, at=now)
-    return settled
-
-
-def end_abandoned(planner: Planner, now: dt.datetime) -> list[Settled]:
-    """Close the direct backfills of processes that were killed, once their runs are over."""
-    found = []
-    for plan in planner.nights.open_plans():
-        backfill = planner.instance.get_backfill(plan.backfill_id)
-        if backfill is None or DIRECT_TAG not in backfill.tags:
-            continue
-        if backfill_state(planner.instance, plan.backfill_id) is BackfillState.ENDED:
-            continue
-        if _alive(planner.instance, plan.backfill_id):
-            continue
-        settled = settle_direct(planner, plan, canceled=False, now=now)
-        if settled is not None:
-            found.append(settled)
-    return found
-
-
-def _alive(instance: dg.DagsterInstance, backfill_id: str) -> bool:
-    runs = instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id}))
-    return any(not run.is_finished for run in runs)
 
 
 def _ended(worker: Worker) -> bool:

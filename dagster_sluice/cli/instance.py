@@ -33,6 +33,15 @@ _CONFIGURATION = dedent(
     concurrency:
       runs:
         max_concurrent_runs: 4
+        tag_concurrency_limits:
+          # The runs that a backfill's budget lets through at once.
+          - {{key: sluice/runs_at_once, value: "1", limit: 1}}
+          - {{key: sluice/runs_at_once, value: "2", limit: 2}}
+          - {{key: sluice/runs_at_once, value: "3", limit: 3}}
+          # What a budget names as its pool bears one run at once.
+          - key: sluice/pool
+            value: {{applyLimitPerUniqueValue: true}}
+            limit: 1
       pools:
         default_limit: 1
     run_monitoring:

@@ -13,11 +13,12 @@ from typing import Annotated, Any
 import dagster as dg
 import typer
 
+from dagster_sluice.backfills.headless import fail_abandoned, outliving
 from dagster_sluice.cli import display
 from dagster_sluice.cli.instance import opened_instance
 from dagster_sluice.cli.location import Location, load_location
 from dagster_sluice.cli.work import Work, last_change, partition_tags, ranges, stale_partitions, survey
-from dagster_sluice.cli.worker import Worker, fail_abandoned, outliving, start
+from dagster_sluice.cli.worker import Worker, start
 from dagster_sluice.embedded import sluice_home
 from dagster_sluice.errors import SettingError
 from dagster_sluice.failpoints import failpoint

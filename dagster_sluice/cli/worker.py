@@ -6,7 +6,6 @@ in the UI, with its logs, of the same code location. The private names this take
 """
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -19,16 +18,12 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.events import AssetKey
 
+from dagster_sluice.backfills.headless import LAUNCHER_TAG, PROCESS_TAG, identity
 from dagster_sluice.cli.location import Location
 from dagster_sluice.failpoints import failpoint
+from dagster_sluice.tables.event_log import open_event_log
 
-__all__ = ["PROCESS_TAG", "Worker", "create_run", "fail_abandoned", "outliving", "start", "start_run"]
-
-PROCESS_TAG = "sluice/process"
-"""Names the machine and the worker's process of a headless run, so that an abandoned one can be told."""
-
-LAUNCHER_TAG = "sluice/launcher"
-"""Names the process that created a headless run and is to start it."""
+__all__ = ["Worker", "create_run", "start", "start_run"]
 
 _WHEN_NOTED = 'read -r go && exec "$@" </dev/null'
 """Becomes the worker when it is told to. If we die before the process is noted, nobody tells it, and it ends: otherwise
@@ -121,13 +116,16 @@ def create_run(
     job = repository.get_implicit_job_def_for_assets(list(assets))
     if job is None:
         raise ValueError(f"no one job can hold {sorted(key.to_user_string() for key in assets)}")
-    run = instance.create_run_for_job(
-        job.get_subset(asset_selection=assets),
-        tags={**tags, LAUNCHER_TAG: _identity(os.getpid())},
-        asset_selection=assets,
-        remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(location.origin, repository.name), job_name=job.name),
-        job_code_origin=_code(location, job.name),
-    )
+    with open_event_log(instance):
+        run = instance.create_run_for_job(
+            job.get_subset(asset_selection=assets),
+            tags={**tags, LAUNCHER_TAG: identity(os.getpid())},
+            asset_selection=assets,
+            remote_job_origin=RemoteJobOrigin(
+                RemoteRepositoryOrigin(location.origin, repository.name), job_name=job.name
+            ),
+            job_code_origin=_code(location, job.name),
+        )
     failpoint("run.created")
     return run
 
@@ -158,7 +156,7 @@ def start_run(location: Location, instance: dg.DagsterInstance, run: dg.DagsterR
             preexec_fn=_mind_interrupts,  # noqa: PLW1509 (the parent has no other thread yet)
         )
     failpoint("run.launched")
-    instance.add_run_tags(run.run_id, {PROCESS_TAG: _identity(process.pid)})
+    instance.add_run_tags(run.run_id, {PROCESS_TAG: identity(process.pid)})
     failpoint("run.noted")
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError), process.stdin as go:
@@ -181,66 +179,5 @@ def _code(location: Location, job: str) -> Any:
     )
 
 
-def _identity(pid: int) -> str:
-    """A process of this machine, so that no later one with its number is taken for it."""
-    return json.dumps([os.uname().nodename, pid, _born(pid)])
-
-
-def fail_abandoned(instance: dg.DagsterInstance) -> list[str]:
-    """Mark as failed every headless run whose process is gone without having said so; returns their ids.
-
-    Nobody else would: such a run has no launcher that could be asked about it.
-    """
-    abandoned = []
-    for run, _, alive in _headless(instance):
-        if not alive:
-            instance.report_run_failed(run, "The run's process is gone: it was killed, or the machine was restarted.")
-            abandoned.append(run.run_id)
-    return abandoned
-
-
-def outliving(instance: dg.DagsterInstance) -> list[tuple[str, int]]:
-    """Headless runs whose worker goes on although the `sluice run` that started it is gone: run id and process id."""
-    return [
-        (run.run_id, pid)
-        for run, pid, alive in _headless(instance)
-        if alive and not (LAUNCHER_TAG in run.tags and _lives(run.tags[LAUNCHER_TAG]))
-    ]
-
-
-def _headless(instance: dg.DagsterInstance) -> Iterator[tuple[dg.DagsterRun, int, bool]]:
-    """The unfinished headless runs of this machine, with their process and whether it lives."""
-    statuses = [
-        dg.DagsterRunStatus.STARTED,
-        dg.DagsterRunStatus.STARTING,
-        dg.DagsterRunStatus.NOT_STARTED,
-        dg.DagsterRunStatus.CANCELING,
-    ]
-    for run in instance.get_runs(dg.RunsFilter(statuses=statuses)):
-        # Before its own process is known, a run has only the one that will start it.
-        tag = run.tags.get(PROCESS_TAG) or run.tags.get(LAUNCHER_TAG)
-        if tag is None:
-            continue
-        node, pid, _ = json.loads(tag)
-        if node == os.uname().nodename:
-            yield run, pid, _lives(tag)
-
-
-def _lives(tag: str) -> bool:
-    node, pid, born = json.loads(tag)
-    return bool(node == os.uname().nodename and _born(pid) == born)
-
-
 def _mind_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def _born(pid: int) -> Any:
-    """When a process started, in whatever unit the system counts; ``None`` if there is none of that number."""
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
-    except psutil.NoSuchProcess:
-        return None
