@@ -74,3 +74,12 @@ def test_a_failure_within_leaves_nothing_behind(instance, backend):
     with pytest.raises(RuntimeError, match="broken"), open_event_log(instance):
         raise RuntimeError("broken")
     assert len({backend() for _ in range(3)}) == 3
+
+
+def test_what_a_step_told_is_on_disk_when_it_ends(instance, storage_url):
+    with psycopg.connect(storage_url, autocommit=True) as session:
+        with open_event_log(instance):
+            instance.report_runless_asset_event(dg.AssetMaterialization("flushed"))
+            (written,) = session.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
+        (flushed,) = session.execute("SELECT pg_current_wal_flush_lsn() >= %s::pg_lsn", [written]).fetchone()
+    assert flushed
