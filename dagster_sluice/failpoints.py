@@ -61,6 +61,12 @@ KNOWN = MappingProxyType(
         "replay.told": "Dagster has heard of it",
         "block.before_commit": "the blocked batch is recorded; only the commit is missing",
         "block.committed": "the blocked batch is recorded",
+        "dbt.prepared": "the staging schemas are there; dbt has not begun",
+        "dbt.built": "dbt has ended; nothing is judged or published",
+        "dbt.published": "all is in its place; only the commit is missing",
+        "dbt.committed": "a build is published; Dagster has not heard of it",
+        "notices.claimed": "notices are taken by one sender; none of them is sent",
+        "notices.sent": "notices are sent; that they are is not written down",
         "hold.locked": "this hold has its turn",
         "hold.recorded": "the hold is recorded; its rows are not staged",
         "hold.staged": "its rows are staged",
@@ -91,6 +97,7 @@ KNOWN = MappingProxyType(
         "run.launched": "the run's process is started, and its number is not noted",
         "run.noted": "the number of the run's process is noted",
         "run.finished": "the run's process has ended",
+        "lineage.delivered": "a receiver has taken an event; the position in the event log has not moved",
     }
 )
 """Every failpoint, and what has happened when it is reached."""

@@ -7,6 +7,7 @@ import dagster as dg
 
 from assets.flights.tables import TABLES
 from dagster_sluice.backfills import nightly_backfill
+from dagster_sluice.freshness import Deadline, LogNotifier, freshness_sensor
 from dagster_sluice.holds import hold_job
 from dagster_sluice.quarantine import replay_job
 
@@ -24,5 +25,10 @@ nightly = nightly_backfill(
 replay_quarantine = replay_job(TABLES)
 decide_holds = hold_job(TABLES)
 
+# The flights' own deadline is in their contract; the marts come an hour later.
+DEADLINES = {"marts/daily_delays": Deadline("07:00 on the next day", timezone="America/New_York", look_back=7)}
+watch = freshness_sensor(notifiers=[LogNotifier()], deadlines=DEADLINES, escalate_after=dt.timedelta(hours=4))
+
 JOBS: list[Any] = [replay_quarantine, decide_holds]
 SCHEDULES = [nightly]
+SENSORS = [watch]

@@ -7,7 +7,14 @@ from dagster_sluice.dbt import dbt_tables
 
 PROJECT = Path(__file__).parent / "dbt_project"
 
-daily_marts = dbt_tables(PROJECT, name="daily_marts", select="daily_delays", partitions_def=DAILY, group_name="marts")
+daily_marts = dbt_tables(
+    PROJECT,
+    name="daily_marts",
+    select="daily_delays",
+    partitions_def=DAILY,
+    partition_column="flight_date",
+    group_name="marts",
+)
 whole_marts = dbt_tables(PROJECT, name="whole_marts", exclude="daily_delays", group_name="marts")
 
 MARTS = [daily_marts, whole_marts]

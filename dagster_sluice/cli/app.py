@@ -23,7 +23,22 @@ app = typer.Typer(
 )
 
 
-_COMMANDS = ("run", "ui", "tables", "backfill", "quarantine", "hold", "contract", "gate", "db", "report", "doctor")
+_COMMANDS = (
+    "run",
+    "ui",
+    "tables",
+    "backfill",
+    "freshness",
+    "quarantine",
+    "hold",
+    "contract",
+    "gate",
+    "db",
+    "dbt",
+    "report",
+    "lineage",
+    "doctor",
+)
 _MODULES = {"db": "database"}
 
 

@@ -14,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from dagster_sluice.contracts.deadlines import Deadline, Recency
 from dagster_sluice.errors import ContractError, Culprit
 
 __all__ = ["Column", "Contract", "Expectation", "LogicalType", "Policy", "Reference", "Severity"]
@@ -93,6 +94,9 @@ class Column:
         classification: ODCS ``classification`` (``"confidential"``, ``"pii"``…); such values are masked in reports.
         tags: Free words.
         timezone: For timestamps, whether values carry a time zone. A naive column is refused where this is true.
+        sources: The columns its values are made of, ``"flights.raw_flights.carrier"`` (ODCS
+            ``transformSourceObjects``); ``None`` where nothing is said, empty for one that is made of no column.
+        logic: How it is made of them, in words or SQL (ODCS ``transformLogic``).
     """
 
     name: str
@@ -103,6 +107,8 @@ class Column:
     classification: str | None = None
     tags: tuple[str, ...] = ()
     timezone: bool = True
+    sources: tuple[str, ...] | None = None
+    logic: str = ""
 
     def __post_init__(self) -> None:
         _take_word(self, "type", LogicalType)
@@ -169,6 +175,8 @@ class Contract:
             blocked.
         timezone: IANA name; the zone in which the table's days begin.
         file: The file it was read from, if any.
+        deadlines: When each partition must be published.
+        recency: How old the newest row may be.
     """
 
     table: str
@@ -182,6 +190,8 @@ class Contract:
     quarantine_limit: float = 0.5
     timezone: str = "UTC"
     file: Path | None = None
+    deadlines: tuple[Deadline, ...] = ()
+    recency: tuple[Recency, ...] = ()
 
     def column(self, name: str) -> Column | None:
         """The column of that name, or ``None``."""
@@ -191,7 +201,7 @@ class Contract:
     def fingerprint(self) -> str:
         """A hash (hex) of all that decides a verdict and the shape of the table: columns, expectations, limits.
 
-        Descriptions, owners and the place of the file do not count: editing them does not make data stale.
+        Descriptions, owners, deadlines and the place of the file do not count: editing them does not make data stale.
         """
         decisive = {
             "columns": [[c.name, c.type.value, c.physical_type, c.timezone] for c in self.columns],

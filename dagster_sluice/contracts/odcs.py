@@ -19,6 +19,7 @@ from dagster_sluice.contracts.document import Document, Steps, did_you_mean, rea
 from dagster_sluice.contracts.own import TYPES
 from dagster_sluice.contracts.settings import read_settings
 from dagster_sluice.contracts.shape import check_shape
+from dagster_sluice.contracts.sla import with_deadlines
 from dagster_sluice.contracts.tables import Table, build_contract, read_table
 from dagster_sluice.errors import ContractError, Culprit
 
@@ -109,7 +110,8 @@ def _load(path: Path, types: dict[str, ExpectationType]) -> _Loaded:
     before = len(document.culprits)
     tables = _tables(document, document.data)
     known = {entry.name: entry.columns for entry in tables}
-    contracts = tuple(build_contract(document, entry, types, known) for entry in tables)
+    built = tuple(build_contract(document, entry, types, known) for entry in tables)
+    contracts = with_deadlines(document, tables, built)
     later = [culprit for culprit in document.culprits[before:] if (culprit.line, culprit.column) not in shape]
     document.culprits[before:] = later
     return _Loaded(document=document, contracts=contracts, tables=tables)

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -211,7 +212,10 @@ def _float(array: Any) -> _Settled:
 
 
 def _decimal(array: Any) -> _Settled:
-    """Integers where there are no places and 64 bits hold them, as of a DuckDB ``sum``; else doubles."""
+    """Integers where there are no places and 64 bits hold them, as of a DuckDB ``sum``; else doubles.
+
+    Numbers are doubles on their way through the gate, which one that no double is equal to would not pass.
+    """
     if array.type.scale <= 0:
         try:
             return _integer(array)
@@ -220,8 +224,17 @@ def _decimal(array: Any) -> _Settled:
     scale = max(array.type.scale, 0)
     physical = f"numeric({array.type.precision},{scale})"
     # By way of text: Arrow's own cast of decimals is off by the last bit, and so would be the bounds.
-    doubles = _cast(array.cast(pa.string()), pa.float64())
+    texts = array.cast(pa.string())
+    doubles = _cast(texts, pa.float64())
+    if any(not _told(text, number) for text, number in zip(texts.to_pylist(), doubles.to_pylist(), strict=True)):
+        why = f"holds values of type {array.type} that no double is equal to."
+        raise _Unfit(why, "Round them, or make them text, where they are computed.")
     return _Settled(values=doubles, type=LogicalType.NUMBER, physical_type=physical)
+
+
+def _told(text: str | None, number: float | None) -> bool:
+    """Whether a double, written with the fewest digits that tell it, is the decimal that it was made of."""
+    return text is None or number is None or Decimal(repr(number)) == Decimal(text)
 
 
 def _boolean(array: Any) -> _Settled:

@@ -192,6 +192,8 @@ def _properties(document: Document, element: Mapping[str, Any], steps: Steps) ->
             classification=_text(entry, "classification"),
             tags=_tags(entry),
             timezone=options.get("timezone") is not False,
+            sources=_sources(entry),
+            logic=_text(entry, "transformLogic") or _text(entry, "transformDescription") or "",
         )
         yield _Property(
             element=entry,
@@ -373,6 +375,11 @@ def _text(element: Mapping[str, Any], key: str) -> str | None:
 def _tags(element: Mapping[str, Any]) -> tuple[str, ...]:
     tags = element.get("tags")
     return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
+
+
+def _sources(element: Mapping[str, Any]) -> tuple[str, ...] | None:
+    named = element.get("transformSourceObjects")
+    return tuple(name for name in named if isinstance(name, str)) if isinstance(named, list) else None
 
 
 def _purpose(root: Mapping[str, Any]) -> str:

@@ -1,31 +1,19 @@
-"""``dbt_tables``: the models of a dbt project as assets, built in one dbt invocation per run."""
+"""``dbt_tables``: the models of a dbt project as assets, built beside what is published and judged before they replace it."""
 
-import sys
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from dagster_dbt import dbt_assets
 
-from dagster_sluice.dbt.environment import connection, environment
 from dagster_sluice.dbt.project import prepared
-from dagster_sluice.dbt.turns import in_turn
-from dagster_sluice.tables.event_log import open_event_log
+from dagster_sluice.dbt.step import Step
+from dagster_sluice.dbt.translation import Translator
+from dagster_sluice.errors import SluiceError
 
 __all__ = ["dbt_tables"]
-
-FIRST_DAY = "SLUICE_DBT_MIN_DATE"
-LAST_DAY = "SLUICE_DBT_MAX_DATE"
-
-
-class _Translator(DagsterDbtTranslator):
-    def __init__(self, group_name: str | None) -> None:
-        super().__init__()
-        self._group_name = group_name
-
-    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        return self._group_name or super().get_group_name(dbt_resource_props)
 
 
 def dbt_tables(
@@ -35,70 +23,68 @@ def dbt_tables(
     select: str = "fqn:*",
     exclude: str | None = None,
     partitions_def: dg.PartitionsDefinition[Any] | None = None,
+    partition_column: str | None = None,
+    schema: str | None = None,
     group_name: str | None = None,
     warehouse: str = "warehouse",
+    pool: str | None = None,
 ) -> dg.AssetsDefinition:
-    """Make assets of the models of a dbt project; dbt tests become asset checks.
+    """Make assets of the models, seeds and snapshots of a dbt project; dbt's tests become their checks.
 
-    dbt reaches the warehouse through the ``SLUICE_DBT_*`` variables, which the profile reads. For models partitioned
-    by day, the first and the last day to build come as ``SLUICE_DBT_MIN_DATE`` and ``SLUICE_DBT_MAX_DATE`` (inclusive):
-    an environment variable does not make dbt parse anew, which ``--vars`` does. A run over a range of days is one dbt
-    invocation.
+    A run is one dbt invocation, whatever the number of partitions. dbt builds in a schema beside each published one
+    (``marts__sluice`` for ``marts``) and runs the tests there. What passes is published, all of it in one transaction; a
+    model with a failing test is not, nor is what is made of it: readers keep what they had. A test of severity ``warn``
+    stops nothing. The project needs no change for this.
+
+    dbt reaches the warehouse through the ``SLUICE_DBT_*`` variables, which the project's ``profiles.yml`` may read; for a
+    project without one, or with ``schema``, a profile is made. For models partitioned by time, the first and the last
+    day to build come as ``SLUICE_DBT_MIN_DATE`` and ``SLUICE_DBT_MAX_DATE`` (inclusive): an environment variable does not
+    make dbt parse anew, which ``--vars`` does. Microbatch models get dbt's own ``--event-time-start`` and ``-end``.
+
+    An incremental model needs what is published to build upon. If it says in which column its partition is, only the
+    partitions of the run are copied and replaced; otherwise all of it is copied, and what changed is replaced. A run with
+    the tag ``sluice/full_refresh`` builds it anew, whole. So does the first run: there is nothing to build upon.
 
     Args:
-        directory: The dbt project; its ``profiles.yml`` is beside ``dbt_project.yml``.
+        directory: The dbt project.
         name: The op's name.
         select: dbt's selection.
         exclude: dbt's exclusion.
-        partitions_def: Daily partitions, for incremental models.
+        partitions_def: Partitions of the models.
+        partition_column: The column of the partition in incremental models; a model says otherwise in its meta by
+            ``sluice: {partition_column: …}``, or, if dbt builds it in batches of time, by its ``event_time``.
+        schema: Use a profile for the warehouse with this as its schema, instead of the project's own profile.
         group_name: The assets' group.
-        warehouse: The key of the `WarehouseResource`.
+        warehouse: The key of the `WarehouseResource`, for Postgres.
+        pool: As for ``@asset``.
 
     Raises:
         SettingError: There is no dbt project.
         TableError: dbt cannot parse it.
     """
-    project = prepared(Path(directory))
+    project = prepared(Path(directory), schema=schema)
+    translator = Translator(group_name, partitions_def)
+    step = Step(project=project, translator=translator, partitions_def=partitions_def, column=partition_column)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
 
-    @dbt_assets(
-        manifest=project.manifest_path,
-        project=project,
-        name=name,
-        select=select,
-        exclude=exclude,
-        partitions_def=partitions_def,
-        backfill_policy=dg.BackfillPolicy.single_run() if partitions_def else None,
-        dagster_dbt_translator=_Translator(group_name),
-        required_resource_keys={warehouse},
-    )
-    def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
-        address = getattr(context.resources, warehouse).address
-        variables = connection(address)
-        if partitions_def is not None:
-            window = context.partition_time_window
-            variables[FIRST_DAY] = window.start.date().isoformat()
-            variables[LAST_DAY] = context.partition_keys[-1]
-        dbt = DbtCliResource(project_dir=project, dbt_executable=_executable())
-        with open_event_log(context.instance), in_turn(address, project.name), environment(variables):
-            invocation = dbt.cli(["build"], context=context)
-            _without_database(invocation.manifest)
-            yield from invocation.stream().fetch_row_counts()
+        @dbt_assets(
+            manifest=project.manifest_path,
+            project=project,
+            name=name,
+            select=select,
+            exclude=exclude,
+            partitions_def=partitions_def,
+            backfill_policy=dg.BackfillPolicy.single_run() if partitions_def else None,
+            dagster_dbt_translator=translator,
+            required_resource_keys={warehouse},
+            pool=pool,
+        )
+        def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
+            try:
+                yield from step.run(context, getattr(context.resources, warehouse))
+            except SluiceError as failure:
+                kind = {"sluice/error": type(failure).__name__}
+                raise dg.Failure(description=str(failure), metadata=kind) from failure
 
     return build
-
-
-def _without_database(manifest: Mapping[str, Any]) -> None:
-    """Name relations by schema and table alone, for dagster-dbt to count their rows.
-
-    The manifest is made without a database and has its name from the profile's default; Postgres refuses a relation
-    named with a database other than the one it is in.
-    """
-    for node in manifest["nodes"].values():
-        if node.get("relation_name"):
-            parts = (str(node[part]).replace('"', '""') for part in ("schema", "alias"))
-            node["relation_name"] = ".".join(f'"{part}"' for part in parts)
-
-
-def _executable() -> str:
-    beside = Path(sys.executable).with_name("dbt")
-    return str(beside) if beside.exists() else "dbt"

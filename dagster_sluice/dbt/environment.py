@@ -1,14 +1,11 @@
-"""What a dbt profile reads from the environment: where the warehouse is, and which days to build."""
+"""What a dbt profile reads from the environment: where the warehouse is."""
 
-import contextlib
-import os
-from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from dagster_sluice.errors import SettingError
 from dagster_sluice.warehouse.opening import is_duckdb
 
-__all__ = ["connection", "environment"]
+__all__ = ["connection"]
 
 
 def connection(url: str) -> dict[str, str]:
@@ -31,22 +28,3 @@ def connection(url: str) -> dict[str, str]:
         "SLUICE_DBT_PASSWORD": unquote(parts.password or query.get("password") or ""),
         "SLUICE_DBT_DBNAME": unquote(parts.path.lstrip("/")) or query.get("dbname") or "postgres",
     }
-
-
-@contextlib.contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set variables for the length of a block.
-
-    dagster-dbt hands its own process's environment to dbt and reads it again for row counts; it has no other way in.
-    A step has its process to itself, or, under the in-process executor, runs alone in it.
-    """
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

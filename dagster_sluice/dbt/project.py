@@ -10,17 +10,22 @@ from pathlib import Path
 
 from dagster_dbt import DbtProject
 
+from dagster_sluice.dbt.profiles import profiles_of
 from dagster_sluice.errors import Culprit, SettingError, TableError
 
-__all__ = ["prepared"]
+__all__ = ["dbt_command", "prepared"]
 
 _SOURCES = {".sql", ".yml", ".yaml", ".csv", ".md"}
 
 
-def prepared(directory: Path) -> DbtProject:
+def prepared(directory: Path, *, schema: str | None = None) -> DbtProject:
     """The dbt project in a directory, with a manifest that is up to date.
 
     ``dbt parse`` takes seconds and needs no database; it runs once for all processes that load the project together.
+
+    Args:
+        directory: The project.
+        schema: Use a profile for the warehouse with this schema, and not the project's own.
 
     Raises:
         SettingError: There is no dbt project.
@@ -31,12 +36,21 @@ def prepared(directory: Path) -> DbtProject:
             "There is no dbt project.",
             culprits=[Culprit(file=directory, problem="holds no dbt_project.yml.")],
         )
-    project = DbtProject(project_dir=directory, profiles_dir=directory, target_path=Path("target"))
+    profiles = profiles_of(directory, schema)
+    # Projects by other profiles have other manifests: each has the schemas of its own.
+    target = Path("target") if profiles == directory else profiles.relative_to(directory)
+    project = DbtProject(project_dir=directory, profiles_dir=profiles, target_path=target)
     if _stale(directory, project.manifest_path):
         with _alone(directory):
             if _stale(directory, project.manifest_path):
-                _parse(directory)
+                _parse(directory, profiles, target)
     return project
+
+
+def dbt_command() -> list[str]:
+    """How the dbt beside this Python is called."""
+    dbt = Path(sys.executable).with_name("dbt")
+    return [str(dbt) if dbt.exists() else "dbt"]
 
 
 def _stale(directory: Path, manifest: Path) -> bool:
@@ -69,17 +83,16 @@ def _alone(directory: Path) -> Iterator[None]:
         yield
 
 
-def _parse(directory: Path) -> None:
-    dbt = Path(sys.executable).with_name("dbt")
+def _parse(directory: Path, profiles: Path, target: Path) -> None:
     finished = subprocess.run(
-        [str(dbt) if dbt.exists() else "dbt", "--quiet", "--no-use-colors", "parse"],
+        [*dbt_command(), "--quiet", "--no-use-colors", "parse"],
         cwd=directory,
         env={
             **os.environ,
-            "DBT_PROFILES_DIR": str(directory),
+            "DBT_PROFILES_DIR": str(profiles),
             "DBT_PROJECT_DIR": str(directory),
-            "DBT_TARGET_PATH": "target",
-            "DBT_LOG_PATH": "target",
+            "DBT_TARGET_PATH": str(target),
+            "DBT_LOG_PATH": str(target),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         },
         capture_output=True,
@@ -93,4 +106,4 @@ def _parse(directory: Path) -> None:
             mend="Correct it; `dbt parse` in that directory says the same.",
         )
     # dbt leaves the manifest alone when nothing changed in substance; its age is our mark that it was looked at.
-    os.utime(directory / "target" / "manifest.json")
+    os.utime(directory / target / "manifest.json")

@@ -14,7 +14,7 @@ from dagster_sluice.reports.values import Report, Trend
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["Entry", "index_page", "report_page", "strips_page"]
+__all__ = ["Entry", "index_page", "report_page", "strips_page", "template"]
 
 Entry = tuple[str, Report]
 """A report in an index: its address relative to the index, and itself."""
@@ -47,6 +47,11 @@ def strips_page(title: str, sentence: str, strips: Sequence[Strip], legend: Sequ
     """
     page = _templates().get_template("strips.html.j2")
     return page.render(title=clean(title), sentence=sentence, strips=strips, legend=legend)
+
+
+def template(name: str) -> jinja2.Template:
+    """A template for a page of its own kind: it escapes, and makes visible what would not be seen."""
+    return _templates().get_template(name)
 
 
 @cache

@@ -15,7 +15,7 @@ from dagster_sluice.state.schema import SCHEMA
 __all__ = ["State"]
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
-_HEAD = "0001"
+_HEAD = "0003"
 """The newest step, so that a database that has it is known without asking Alembic, which takes half a second."""
 
 

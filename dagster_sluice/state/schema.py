@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-__all__ = ["SCHEMA", "attempts", "circuits", "claims", "metadata", "plans", "requests"]
+__all__ = ["SCHEMA", "attempts", "circuits", "claims", "dbt_manifests", "metadata", "notices", "plans", "requests"]
 
 SCHEMA = "sluice_state"
 
@@ -81,4 +81,34 @@ requests = sa.Table(
     sa.Column("why", sa.Text, nullable=False),
     _moment("requested_at", nullable=False),
     comment="Partitions that a person asked for; gone once they are done.",
+)
+
+notices = sa.Table(
+    "notices",
+    metadata,
+    sa.Column("notifier", sa.Text, primary_key=True),
+    sa.Column("asset", sa.Text, primary_key=True),
+    sa.Column("deadline", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Text, primary_key=True),
+    _moment("late_since", nullable=False),
+    _moment("told_at"),
+    _moment("escalated_at"),
+    _moment("recovered_at"),
+    sa.Column("claim", sa.Text),
+    sa.Column("claimed_by", sa.Text),
+    _moment("claimed_at"),
+    comment="What each notifier was told of late partitions. A claim is a notice on its way.",
+)
+sa.Index("notices_open", notices.c.notifier, notices.c.asset, postgresql_where=notices.c.recovered_at.is_(None))
+
+dbt_manifests = sa.Table(
+    "dbt_manifests",
+    metadata,
+    sa.Column("project", sa.Text, primary_key=True),
+    sa.Column("environment", sa.Text, primary_key=True),
+    sa.Column("dbt_version", sa.Text, nullable=False),
+    sa.Column("nodes", sa.Integer, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    _moment("deployed_at", nullable=False),
+    comment="What was last deployed of each dbt project to each environment; content is its manifest, JSON by zlib.",
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dagster_sluice.failpoints import failpoint
-from dagster_sluice.warehouse import duckdb_holds, duckdb_ledger, duckdb_publish, records
+from dagster_sluice.warehouse import duckdb_holds, duckdb_ledger, duckdb_newest, duckdb_publish, records, timelines
 from dagster_sluice.warehouse.duckdb_exact import selected
 from dagster_sluice.warehouse.duckdb_file import DuckDBFile, ask, run, send
 from dagster_sluice.warehouse.duckdb_shape import columns_of, identifier, quoted
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dagster_sluice.warehouse.selects import Select
+    from dagster_sluice.warehouse.timelines import Newest, Place, Timeline
 
 __all__ = ["DuckDBWarehouse"]
 
@@ -98,6 +99,22 @@ class DuckDBWarehouse(Warehouse):
             standing = flat(connection.sql(statements("duckdb", "queries")["ledgers"], params=told).to_arrow_table())
             stopped = ask(connection, "queries", "stopped", told)
         return ledgers_of(codes, standing, stopped)
+
+    def timelines(
+        self, since: Mapping[Address, str], *, refreshed: Mapping[Address, dt.datetime] | None = None
+    ) -> dict[Address, Timeline]:
+        told = {"asked": timelines.asked_lives(since)}
+        wanted = {"asked": timelines.asked_refreshes(since, refreshed or {})}
+        with self._ledger() as connection:
+            text = statements("duckdb", "queries")["timelines"]
+            lives = timelines.flat(connection.sql(text, params=told).to_arrow_table())
+            refreshes = ask(connection, "queries", "refreshes", wanted) if refreshed else []
+            stopped = ask(connection, "queries", "stopped", told)
+        return timelines.timelines_of(since, lives, refreshes, stopped)
+
+    def newest(self, columns: Sequence[Place]) -> dict[Place, Newest]:
+        with self._ledger() as connection:
+            return duckdb_newest.newest(connection, columns)
 
     def durations(self, addresses: Sequence[Address]) -> dict[Address, float]:
         found = self._ask("durations", asked=asked(dict.fromkeys(addresses, "")))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dagster_sluice.warehouse.selects import Select
+    from dagster_sluice.warehouse.timelines import Newest, Place, Timeline
 
 __all__ = ["PARTITION_COLUMN", "Warehouse"]
 
@@ -71,6 +72,27 @@ class Warehouse(ABC):
 
         Args:
             codes: The tables, with the code version that each is to be compared with.
+        """
+
+    @abstractmethod
+    def timelines(
+        self, since: Mapping[Address, str], *, refreshed: Mapping[Address, dt.datetime] | None = None
+    ) -> dict[Address, Timeline]:
+        """When the partitions of each of these tables were first published, and whether they are now.
+
+        In three queries however many tables and partitions there are.
+
+        Args:
+            since: The tables, each with the least of the keys that matter (by code point); those before it are left out.
+            refreshed: Tables of which every publication and confirmation since a moment is wanted.
+        """
+
+    @abstractmethod
+    def newest(self, columns: Sequence[Place]) -> dict[Place, Newest]:
+        """The greatest value of each of these columns, in two queries; one that is not there, or of no moments, is left out.
+
+        Args:
+            columns: Tables with a column of timestamps or dates.
         """
 
     @abstractmethod

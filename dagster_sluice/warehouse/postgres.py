@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dagster_sluice.contracts import Column
 from dagster_sluice.errors import PublishError
 from dagster_sluice.failpoints import failpoint
-from dagster_sluice.warehouse import postgres_holds, postgres_publish, records
+from dagster_sluice.warehouse import postgres_holds, postgres_newest, postgres_publish, records, timelines
 from dagster_sluice.warehouse.held import closed, hold_of, no_hold
 from dagster_sluice.warehouse.opening import LOCK_TIMEOUT, NATIVE_ROWS
 from dagster_sluice.warehouse.port import Warehouse
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from dagster_sluice.warehouse.selects import Select
+    from dagster_sluice.warehouse.timelines import Newest, Place, Timeline
 
 __all__ = ["PostgresWarehouse"]
 
@@ -140,6 +141,22 @@ class PostgresWarehouse(Warehouse):
             cursor.execute(statements("postgres", "queries")["ledgers"], [told])
             standing = aggregated(cursor.fetch_arrow_table())
         return ledgers_of(codes, standing, self._ask("stopped", asked=told))
+
+    def timelines(
+        self, since: Mapping[Address, str], *, refreshed: Mapping[Address, dt.datetime] | None = None
+    ) -> dict[Address, Timeline]:
+        self.prepare()
+        told, wanted = timelines.asked_lives(since), timelines.asked_refreshes(since, refreshed or {})
+        with self._sessions.reading() as cursor:
+            cursor.execute(statements("postgres", "queries")["timelines"], [told])
+            lives = timelines.aggregated(cursor.fetch_arrow_table())
+        refreshes = self._ask("refreshes", asked=wanted) if refreshed else []
+        return timelines.timelines_of(since, lives, refreshes, self._ask("stopped", asked=told))
+
+    def newest(self, columns: Sequence[Place]) -> dict[Place, Newest]:
+        types = dict(self._ask("column_types", asked=timelines.asked_columns(columns)))
+        with self._sessions.session() as session:
+            return postgres_newest.newest(session, columns, types)
 
     def durations(self, addresses: Sequence[Address]) -> dict[Address, float]:
         found = self._ask("durations", asked=asked(dict.fromkeys(addresses, "")))

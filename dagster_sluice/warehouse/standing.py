@@ -11,7 +11,7 @@ from dagster_sluice.warehouse.values import Address, Ledger, Stopped
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Columns", "aggregated", "asked", "flat", "ledgers_of"]
+__all__ = ["Columns", "aggregated", "asked", "flat", "ledgers_of", "stopped_of"]
 
 Columns = tuple[Any, Any, Any, Any]
 """Of one table: its partitions (Arrow), published and computed (µs since 1970), and whether other code made them."""
@@ -39,10 +39,7 @@ def ledgers_of(
         standing: What stands of each, by its number.
         stopped: Rows of number, partition, moment and reasons.
     """
-    waiting: dict[int, dict[str, Stopped]] = {}
-    for number, partition, judged_at, reasons in stopped:
-        told = json.loads(reasons) if isinstance(reasons, str) else reasons
-        waiting.setdefault(int(number), {})[partition or ""] = Stopped(judged_at=judged_at, reasons=tuple(told))
+    waiting = stopped_of(stopped)
     found = {}
     for number, address in enumerate(addresses):
         partitions, published, computed, other_code = standing.get(number) or _nothing()
@@ -53,6 +50,15 @@ def ledgers_of(
             other_code=other_code,
             stopped=waiting.get(number, {}),
         )
+    return found
+
+
+def stopped_of(rows: Iterable[Sequence[Any]]) -> dict[int, dict[str, Stopped]]:
+    """By the number of the table and by partition, from rows of number, partition, moment and reasons."""
+    found: dict[int, dict[str, Stopped]] = {}
+    for number, partition, judged_at, reasons in rows:
+        told = json.loads(reasons) if isinstance(reasons, str) else reasons
+        found.setdefault(int(number), {})[partition or ""] = Stopped(judged_at=judged_at, reasons=tuple(told))
     return found
 
 

@@ -12,9 +12,9 @@ _HEADING = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
 @cache
-def statements(dialect: str, file: str) -> dict[str, str]:
-    """The statements of one SQL file by name, without comments that head them."""
-    parts = _HEADING.split(_text(dialect, f"{file}.sql"))
+def statements(dialect: str, file: str, package: str = __package__) -> dict[str, str]:
+    """The statements of one SQL file of a package by name, without comments that head them."""
+    parts = _HEADING.split(_text(dialect, f"{file}.sql", package))
     return {name: body.strip() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
@@ -26,5 +26,5 @@ def migrations(dialect: str) -> tuple[tuple[int, str], ...]:
     return tuple((int(name[:4]), _text(dialect, name)) for name in names)
 
 
-def _text(dialect: str, name: str) -> str:
-    return resources.files(__package__).joinpath("sql", dialect, name).read_text(encoding="utf-8")
+def _text(dialect: str, name: str, package: str = __package__) -> str:
+    return resources.files(package).joinpath("sql", dialect, name).read_text(encoding="utf-8")

@@ -45,7 +45,28 @@ SURFACE = {
     },
     "dagster_sluice.quarantine": {"Replayed", "Replayer", "replay_job"},
     "dagster_sluice.holds": {"Action", "Decided", "decide", "hold_job"},
-    "dagster_sluice.dbt": {"dbt_tables"},
+    "dagster_sluice.dbt": {"dbt_source_checks", "dbt_tables", "modified_assets"},
+    "dagster_sluice.freshness": {
+        "Deadline",
+        "Exceptional",
+        "LogNotifier",
+        "Notice",
+        "Notifier",
+        "Recency",
+        "WebhookNotifier",
+        "freshness_checks",
+        "freshness_sensor",
+        "with_freshness",
+    },
+    "dagster_sluice.lineage": {
+        "ColumnLineage",
+        "ColumnRef",
+        "LineageGraph",
+        "column_lineage_metadata",
+        "lineage_of",
+        "openlineage_sensor",
+        "with_column_lineage",
+    },
 }
 
 

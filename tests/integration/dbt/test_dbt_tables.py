@@ -1,15 +1,14 @@
 """What dbt is told of the database and the days, and its manifest: made by a real dbt, once, and again if need be."""
 
 import json
-import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psycopg
 import pytest
+import yaml
 
-from dagster_sluice.dbt.environment import connection, environment
+from dagster_sluice.dbt.environment import connection
 from dagster_sluice.errors import SettingError, TableError
 
 PROJECT = Path(__file__).parents[3] / "assets" / "flights" / "dbt_project"
@@ -28,15 +27,6 @@ def test_the_profile_reaches_the_same_database(url, wanted) -> None:
     assert tuple(found[f"SLUICE_DBT_{name}"] for name in ("HOST", "PORT", "USER", "PASSWORD", "DBNAME")) == wanted
 
 
-def test_the_environment_is_put_back(monkeypatch) -> None:
-    monkeypatch.setenv("SLUICE_DBT_HOST", "before")
-    monkeypatch.delenv("SLUICE_DBT_MIN_DATE", raising=False)
-    with environment({"SLUICE_DBT_HOST": "during", "SLUICE_DBT_MIN_DATE": "2026-01-01"}):
-        assert os.environ["SLUICE_DBT_HOST"] == "during"
-    assert os.environ["SLUICE_DBT_HOST"] == "before"
-    assert "SLUICE_DBT_MIN_DATE" not in os.environ
-
-
 def test_a_directory_without_a_project(tmp_path) -> None:
     from dagster_sluice.dbt.project import prepared
 
@@ -46,7 +36,6 @@ def test_a_directory_without_a_project(tmp_path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_manifest_is_made_once_and_again_when_a_model_changes(tmp_path) -> None:
-    from dagster_sluice.dbt.assets import _without_database
     from dagster_sluice.dbt.project import prepared
 
     project = tmp_path / "project"
@@ -59,9 +48,9 @@ def test_the_manifest_is_made_once_and_again_when_a_model_changes(tmp_path) -> N
     assert first.manifest_path.stat().st_mtime_ns == made
 
     manifest = json.loads(first.manifest_path.read_text())
-    _without_database(manifest)
     names = {node["relation_name"] for node in manifest["nodes"].values() if node["resource_type"] == "model"}
-    assert names == {f'"marts"."{name}"' for name in ("daily_delays", "carrier_performance", "route_reliability")}
+    wanted = ("daily_delays", "carrier_performance", "route_reliability")
+    assert names == {f'"postgres"."marts"."{name}"' for name in wanted}
 
     (project / "models" / "marts" / "broken.sql").write_text("select * from {{ ref('nothing') }}")
     with pytest.raises(TableError, match="nothing"):
@@ -70,37 +59,32 @@ def test_the_manifest_is_made_once_and_again_when_a_model_changes(tmp_path) -> N
     prepared(project)
 
 
-def test_builds_of_one_project_take_turns_and_others_do_not_wait(database_url) -> None:
-    from dagster_sluice.dbt.turns import in_turn
-
-    told: list[str] = []
-
-    def second() -> None:
-        with in_turn(database_url, "flights"):
-            told.append("second")
-
-    with ThreadPoolExecutor(1) as pool:
-        with in_turn(database_url, "flights"):
-            waiting = pool.submit(second)
-            with in_turn(database_url, "another"):
-                told.append("another")
-            while not _waits(database_url):
-                assert not waiting.done()
-            told.append("first")
-        waiting.result(timeout=60)
-    assert told == ["another", "first", "second"]
-
-
-def _waits(url: str) -> bool:
-    with psycopg.connect(url) as session:
-        found = session.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").fetchone()
-    return found is not None and found[0] > 0
-
-
 def test_a_database_that_does_not_answer_is_told_without_its_password() -> None:
-    from dagster_sluice.dbt.turns import in_turn
+    from dagster_sluice.dbt.staging import build_turn
     from dagster_sluice.errors import DatabaseUnreachable
 
-    with pytest.raises(DatabaseUnreachable) as caught, in_turn("postgresql://u:secret@127.0.0.1:1/db", "flights"):
+    with pytest.raises(DatabaseUnreachable) as caught, build_turn("postgresql://u:secret@127.0.0.1:1/db", {"marts"}):
         pass
     assert "secret" not in str(caught.value)
+
+
+def test_a_project_with_a_schema_gets_a_profile_that_holds_no_secret(tmp_path, monkeypatch) -> None:
+    from dagster_sluice.dbt.profiles import profiles_of
+
+    monkeypatch.setenv("SLUICE_DBT_PASSWORD", "p-w-d")
+    shutil.copytree(PROJECT, tmp_path / "project", ignore=shutil.ignore_patterns("target", "logs"))
+    assert profiles_of(tmp_path / "project", None) == tmp_path / "project"
+    made = profiles_of(tmp_path / "project", 'my "schema"')
+    text = (made / "profiles.yml").read_text()
+    assert "p-w-d" not in text
+    assert yaml.safe_load(text)["sluice"]["outputs"]["warehouse"]["schema"] == 'my "schema"'
+    assert made.parent == tmp_path / "project" / "target"
+
+
+@pytest.mark.parametrize("text", ["- a list", "name: [", ""])
+def test_a_project_file_that_cannot_be_read(tmp_path, text) -> None:
+    from dagster_sluice.dbt.profiles import profiles_of
+
+    (tmp_path / "dbt_project.yml").write_text(text)
+    with pytest.raises(SettingError, match=r"dbt_project\.yml"):
+        profiles_of(tmp_path, None)

@@ -159,3 +159,24 @@ SELECT number, median(seconds) FROM (
     QUALIFY row_number() OVER (PARTITION BY w.number ORDER BY a.id DESC) <= 30
 )
 GROUP BY number
+
+-- name: timelines
+-- When each partition of many tables was first published, and whether it stands. Keys before `since` are left out.
+SELECT w.number, coalesce(p.partition, '') AS partition, min(p.published_at) AS first,
+    bool_or(p.superseded_at IS NULL) AS stands
+FROM publications p
+JOIN (SELECT unnest(from_json($asked, '[{"number":"INTEGER","schema":"TEXT","table":"TEXT","since":"TEXT"}]'), recursive := true)) w
+  ON p.table_schema = w.schema AND p.table_name = w."table" AND coalesce(p.partition, '') >= w.since
+GROUP BY ALL
+
+-- name: refreshes
+-- When whole batches of some tables were published or found unchanged. A replay adds rows and computes nothing: its audit
+-- counts other rows than its publication.
+SELECT w.number, coalesce(a.partition, ''), a.judged_at
+FROM audits a
+JOIN (SELECT unnest(from_json($asked, '[{"number":"INTEGER","schema":"TEXT","table":"TEXT","refreshed":"TIMESTAMPTZ"}]'), recursive := true)) w
+  ON a.table_schema = w.schema AND a.table_name = w."table"
+LEFT JOIN publications p ON p.id = a.publication_id
+WHERE a.result IN ('published', 'unchanged') AND a.judged_at >= w.refreshed
+  AND (p.id IS NULL OR a.rows_published = p.rows_published)
+ORDER BY w.number, a.judged_at

@@ -173,3 +173,42 @@ CROSS JOIN LATERAL (
     ORDER BY a.id DESC LIMIT 30
 ) AS latest
 GROUP BY w.number
+
+-- name: timelines
+-- When each partition of many tables was first published and whether it stands, a row for each table: its columns
+-- aggregated, in one order. Keys before `since` are left out. Moments are as in ledgers.
+SELECT w.number, life.*
+FROM json_to_recordset($1::text::json) AS w (number int, schema text, "table" text, since text)
+CROSS JOIN LATERAL (
+    SELECT array_agg(one.key) AS partitions,
+        string_agg(timestamptz_send(one.first), '') AS first,
+        string_agg(boolsend(one.stands), '') AS stands
+    FROM (
+        SELECT coalesce(p.partition, '') COLLATE "C" AS key, min(p.published_at) AS first,
+            bool_or(p.superseded_at IS NULL) AS stands
+        FROM sluice.publications p
+        WHERE p.table_schema = w.schema AND p.table_name = w."table"
+          AND coalesce(p.partition, '') COLLATE "C" >= w.since
+        GROUP BY coalesce(p.partition, '') COLLATE "C"
+    ) AS one
+    HAVING count(*) > 0
+) AS life
+
+-- name: refreshes
+-- When whole batches of some tables were published or found unchanged. A replay adds rows and computes nothing: its audit
+-- counts other rows than its publication.
+SELECT w.number, coalesce(a.partition, ''), a.judged_at
+FROM json_to_recordset(%(asked)s::json) AS w (number int, schema text, "table" text, refreshed timestamptz)
+JOIN sluice.audits a ON a.table_schema = w.schema AND a.table_name = w."table"
+LEFT JOIN sluice.publications p ON p.id = a.publication_id
+WHERE a.result IN ('published', 'unchanged') AND a.judged_at >= w.refreshed
+  AND (p.id IS NULL OR a.rows_published = p.rows_published)
+ORDER BY w.number, a.judged_at
+
+-- name: column_types
+SELECT w.number, format_type(a.atttypid, NULL)
+FROM json_to_recordset(%(asked)s::json) AS w (number int, schema text, "table" text, "column" text)
+JOIN pg_namespace n ON n.nspname = w.schema
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w."table" AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = w."column" AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY w.number

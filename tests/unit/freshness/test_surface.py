@@ -1,0 +1,43 @@
+"""The public surface of deadlines, spelled out by hand, and what its import costs."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dagster_sluice import freshness
+
+NAMES = {
+    "Deadline",
+    "Exceptional",
+    "LogNotifier",
+    "Notice",
+    "Notifier",
+    "Recency",
+    "WebhookNotifier",
+    "freshness_checks",
+    "freshness_sensor",
+    "with_freshness",
+}
+
+
+def test_the_surface_is_this():
+    assert set(freshness.__all__) == NAMES
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_name_says_what_it_is_for(name):
+    assert getattr(freshness, name).__doc__
+
+
+def test_a_name_that_is_not_there():
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        freshness.nothing_like_it  # noqa: B018 (the access is what is tested)
+
+
+def test_a_deadline_needs_no_engine():
+    code = "import sys; from dagster_sluice.freshness import Deadline; Deadline('06:00'); print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in ended.stdout.split()}
+    assert loaded.isdisjoint({"dagster", "numpy", "pyarrow", "pandas", "sqlalchemy", "holidays", "great_expectations"})
