@@ -1,7 +1,6 @@
 """What Dagster's event log and runs say of many partitions at once, in a few queries.
 
-Dagster's own calls ask per asset and give no times, or take milliseconds per partition. The tables read here are
-Dagster's; their shape is pinned in ``tests/upstream/test_dagster_backfills.py``.
+Dagster's own calls ask per asset and give no times, or take milliseconds per partition.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from dagster_sluice.backfills.evidence import Attempt, Trouble
-from dagster_sluice.errors import SettingError
+from dagster_sluice.tables.asset_events import log_table, moments
 
 __all__ = ["Happenings", "attempts_of", "in_flight", "materialized", "observed_changes"]
 
@@ -32,14 +31,14 @@ def materialized(instance: dg.DagsterInstance, keys: Collection[dg.AssetKey]) ->
     """When each partition of these assets was last materialized. One query."""
     import sqlalchemy as sa
 
-    log = _log()
+    log = log_table()
     statement = (
         sa.select(log.c.asset_key, log.c.partition, sa.func.max(log.c.timestamp))
         .where(log.c.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value)
         .where(log.c.asset_key.in_([key.to_string() for key in keys]))
         .group_by(log.c.asset_key, log.c.partition)
     )
-    return _collected(instance, statement, keys)
+    return _latest(instance, statement, keys)
 
 
 def observed_changes(instance: dg.DagsterInstance, keys: Collection[dg.AssetKey]) -> Happenings:
@@ -50,7 +49,7 @@ def observed_changes(instance: dg.DagsterInstance, keys: Collection[dg.AssetKey]
     import sqlalchemy as sa
     from dagster._core.storage.event_log.schema import AssetEventTagsTable
 
-    log, tags = _log(), AssetEventTagsTable
+    log, tags = log_table(), AssetEventTagsTable
     before = sa.func.lag(tags.c.value).over(partition_by=(log.c.asset_key, log.c.partition), order_by=log.c.id)
     versions = (
         sa.select(log.c.asset_key, log.c.partition, log.c.timestamp, tags.c.value, before.label("before"))
@@ -65,7 +64,14 @@ def observed_changes(instance: dg.DagsterInstance, keys: Collection[dg.AssetKey]
         .where(sa.or_(versions.c.before.is_(None), versions.c.before != versions.c.value))
         .group_by(versions.c.asset_key, versions.c.partition)
     )
-    return _collected(instance, statement, keys)
+    return _latest(instance, statement, keys)
+
+
+def _latest(instance: dg.DagsterInstance, statement: Any, keys: Collection[dg.AssetKey]) -> Happenings:
+    found: Happenings = {key: {} for key in keys}
+    for key, partition, moment in moments(instance, statement, keys):
+        found[key][partition] = moment
+    return found
 
 
 def in_flight(instance: dg.DagsterInstance) -> Iterator[tuple[dg.AssetKey, str, str]]:
@@ -157,32 +163,3 @@ def _span(run: dg.DagsterRun) -> tuple[str, str]:
     if one is not None:
         return one, one
     return run.tags.get(_RANGE_START, ""), run.tags.get(_RANGE_END, "")
-
-
-def _log() -> Any:
-    from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
-
-    return SqlEventLogStorageTable
-
-
-def _collected(instance: dg.DagsterInstance, statement: Any, keys: Collection[dg.AssetKey]) -> Happenings:
-    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-
-    found: Happenings = {key: {} for key in keys}
-    if not keys:
-        return found
-    storage = instance.event_log_storage
-    storage = getattr(storage, "event_log_storage", storage)
-    if not isinstance(storage, SqlEventLogStorage):
-        raise SettingError(
-            f"Dagster's storage is a {type(storage).__name__}, and its event log cannot be read in bulk.",
-            mend="Use Dagster's Postgres storage.",
-        )
-    with storage.index_connection() as connection:
-        rows: list[Any] = list(connection.execute(statement).fetchall())
-    for asset, partition, moment in rows:
-        key = dg.AssetKey.from_db_string(asset)
-        if key is not None:
-            # The column has no time zone; what stands there is UTC.
-            found[key][partition or ""] = round(moment.replace(tzinfo=dt.timezone.utc).timestamp() * _MICROSECONDS)
-    return found
