@@ -13,8 +13,9 @@ import dagster as dg
 
 from dagster_sluice.backfills.evidence import Attempt, Trouble
 from dagster_sluice.tables.asset_events import log_table, moments
+from dagster_sluice.tables.failing import ERROR
 
-__all__ = ["Happenings", "attempts_of", "in_flight", "materialized", "observed_changes"]
+__all__ = ["Happenings", "attempts_of", "in_flight", "observed_changes"]
 
 _DATA_VERSION = "dagster/data_version"
 _RANGE_START = "dagster/asset_partition_range_start"
@@ -25,20 +26,6 @@ _MICROSECONDS = 1_000_000
 
 Happenings = dict[dg.AssetKey, dict[str, int]]
 """By asset and partition (the empty key for none) a moment, in microseconds since 1970."""
-
-
-def materialized(instance: dg.DagsterInstance, keys: Collection[dg.AssetKey]) -> Happenings:
-    """When each partition of these assets was last materialized. One query."""
-    import sqlalchemy as sa
-
-    log = log_table()
-    statement = (
-        sa.select(log.c.asset_key, log.c.partition, sa.func.max(log.c.timestamp))
-        .where(log.c.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value)
-        .where(log.c.asset_key.in_([key.to_string() for key in keys]))
-        .group_by(log.c.asset_key, log.c.partition)
-    )
-    return _latest(instance, statement, keys)
 
 
 def observed_changes(instance: dg.DagsterInstance, keys: Collection[dg.AssetKey]) -> Happenings:
@@ -64,10 +51,6 @@ def observed_changes(instance: dg.DagsterInstance, keys: Collection[dg.AssetKey]
         .where(sa.or_(versions.c.before.is_(None), versions.c.before != versions.c.value))
         .group_by(versions.c.asset_key, versions.c.partition)
     )
-    return _latest(instance, statement, keys)
-
-
-def _latest(instance: dg.DagsterInstance, statement: Any, keys: Collection[dg.AssetKey]) -> Happenings:
     found: Happenings = {key: {} for key in keys}
     for key, partition, moment in moments(instance, statement, keys):
         found[key][partition] = moment
@@ -149,7 +132,7 @@ def _why(data: Any) -> Trouble:
         innermost, error = error, error.cause
     told = data.user_failure_data
     if told is not None:
-        if (kind := told.metadata.get("sluice/error")) is not None:
+        if (kind := told.metadata.get(ERROR)) is not None:
             names.append(str(kind.value))
         elif "sluice/blocked" in told.metadata and not told.metadata.get("sluice/raised"):
             names.append("Blocked")

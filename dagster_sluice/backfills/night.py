@@ -17,7 +17,7 @@ from dagster_sluice.backfills.circuit import CircuitRules
 from dagster_sluice.backfills.claims import Claim, Claimed, OpenPlan
 from dagster_sluice.backfills.evidence import Ending, Evidence, endings
 from dagster_sluice.backfills.finder import find_gaps
-from dagster_sluice.backfills.happenings import attempts_of, materialized
+from dagster_sluice.backfills.happenings import attempts_of
 from dagster_sluice.backfills.launching import BackfillState, backfill_state, launch
 from dagster_sluice.backfills.memory import Nights
 from dagster_sluice.backfills.partitions import listed
@@ -26,6 +26,8 @@ from dagster_sluice.backfills.planner import Memory, make_plan
 from dagster_sluice.backfills.reading import Known, read_facts
 from dagster_sluice.backfills.settlement import learn
 from dagster_sluice.backfills.tables import Fillable, by_warehouse
+from dagster_sluice.tables.asset_events import materialized
+from dagster_sluice.tables.naming import CORRELATION_TAG
 from dagster_sluice.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -35,8 +37,6 @@ __all__ = ["Draft", "Planner", "Rules", "Settled", "new_backfill_id"]
 
 _UNLAUNCHED = dt.timedelta(minutes=10)
 """A plan without a backfill is being launched for so long; after that, its planner has died."""
-
-CORRELATION_TAG = "sluice/correlation_id"
 
 
 @dataclass(frozen=True, kw_only=True)

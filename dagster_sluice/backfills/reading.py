@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from dagster_sluice.backfills.attempts import AttemptRecord
 from dagster_sluice.backfills.gaps import Bools, Ints, Parent, TableFacts
-from dagster_sluice.backfills.happenings import Happenings, in_flight, materialized, observed_changes
+from dagster_sluice.backfills.happenings import Happenings, in_flight, observed_changes
 from dagster_sluice.backfills.memory import Nights
 from dagster_sluice.backfills.partitions import WHOLE, Partitions, links, listed
 from dagster_sluice.backfills.tables import Fillable, by_warehouse
+from dagster_sluice.tables.asset_events import materialized
 from dagster_sluice.warehouse import Ledger, Warehouse
 
 if TYPE_CHECKING:

@@ -22,7 +22,9 @@ from dagster_sluice.cli.worker import Worker, start
 from dagster_sluice.embedded import sluice_home
 from dagster_sluice.errors import SettingError
 from dagster_sluice.failpoints import failpoint
+from dagster_sluice.tables.failing import ERROR
 from dagster_sluice.tables.inputs import address_of
+from dagster_sluice.tables.naming import CORRELATION_TAG
 from dagster_sluice.warehouse import Audit, Result
 from dagster_sluice.warehouse.opening import open_warehouse
 
@@ -188,7 +190,7 @@ class _Session:
             self.location,
             self.instance,
             assets,
-            {**tags, "sluice/correlation_id": self.correlation_id, "sluice/command": "run"},
+            {**tags, CORRELATION_TAG: self.correlation_id, "sluice/command": "run"},
             sluice_home() / "logs",
         )
         for _ in self.worker.ticks(0.5):
@@ -214,7 +216,7 @@ class _Session:
         for record in self.instance.get_records_for_run(ended.run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records:
             event = record.event_log_entry.dagster_event
             told = event.step_failure_data.user_failure_data if event else None
-            if told and (kind := told.metadata.get("sluice/error")) and kind.value == SettingError.__name__:
+            if told and (kind := told.metadata.get(ERROR)) and kind.value == SettingError.__name__:
                 raise SettingError(told.description or "A setting is wrong.")
 
     def _why(self, ended: dg.DagsterRun) -> str:

@@ -11,7 +11,7 @@ from dagster_dbt import dbt_assets
 from dagster_sluice.dbt.project import prepared
 from dagster_sluice.dbt.step import Step
 from dagster_sluice.dbt.translation import Translator
-from dagster_sluice.errors import SluiceError
+from dagster_sluice.tables.failing import failures_told
 
 __all__ = ["dbt_tables"]
 
@@ -81,10 +81,7 @@ def dbt_tables(
             pool=pool,
         )
         def build(context: dg.AssetExecutionContext) -> Iterator[Any]:
-            try:
+            with failures_told():
                 yield from step.run(context, getattr(context.resources, warehouse))
-            except SluiceError as failure:
-                kind = {"sluice/error": type(failure).__name__}
-                raise dg.Failure(description=str(failure), metadata=kind) from failure
 
     return build

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dagster_sluice.dbt.environment import surroundings
 from dagster_sluice.dbt.runner import STAGED
 
 __all__ = ["PARTIAL_PARSE", "Build"]
@@ -59,16 +60,10 @@ class Build:
             [sys.executable, "-m", "dagster_sluice.dbt.runner", *self.arguments],
             cwd=self.directory,
             env={
-                **os.environ,
+                **surroundings(self.directory, self.profiles, self.target),
                 **self.variables,
                 STAGED: str(plan),
                 "DBT_LOG_FORMAT": "json",
-                "DBT_LOG_PATH": str(self.target),
-                "DBT_PROFILES_DIR": str(self.profiles),
-                "DBT_PROJECT_DIR": str(self.directory),
-                "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-                "DBT_TARGET_PATH": str(self.target),
-                "DBT_USE_COLORS": "false",
                 "PYTHONUNBUFFERED": "1",
             },
             # Never written to: its end tells dbt's process that this one is gone.

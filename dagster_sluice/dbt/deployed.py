@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -23,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from dagster_sluice.dbt.building import PARTIAL_PARSE
+from dagster_sluice.dbt.environment import surroundings
 from dagster_sluice.dbt.project import dbt_command, prepared
 from dagster_sluice.dbt.translation import Translator
 from dagster_sluice.errors import Culprit, SettingError, TableError
@@ -201,15 +201,7 @@ def _selected(project: DbtProject, scratch: Path, state: Path, select: str) -> l
     finished = subprocess.run(
         [*dbt_command(), "--quiet", *arguments],
         cwd=project.project_dir,
-        env={
-            **os.environ,
-            "DBT_LOG_PATH": str(scratch),
-            "DBT_PROFILES_DIR": str(project.profiles_dir),
-            "DBT_PROJECT_DIR": str(project.project_dir),
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-            "DBT_TARGET_PATH": str(scratch),
-            "DBT_USE_COLORS": "false",
-        },
+        env=surroundings(project.project_dir, project.profiles_dir or project.project_dir, scratch),
         capture_output=True,
         text=True,
         check=False,

@@ -1,11 +1,13 @@
-"""What a dbt profile reads from the environment: where the warehouse is."""
+"""What a process of dbt finds in its environment: where the warehouse is, and where to read and write."""
 
+import os
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from dagster_sluice.errors import SettingError
 from dagster_sluice.warehouse.opening import is_duckdb
 
-__all__ = ["connection"]
+__all__ = ["connection", "surroundings"]
 
 
 def connection(url: str) -> dict[str, str]:
@@ -27,4 +29,23 @@ def connection(url: str) -> dict[str, str]:
         "SLUICE_DBT_USER": unquote(parts.username or query.get("user") or "postgres"),
         "SLUICE_DBT_PASSWORD": unquote(parts.password or query.get("password") or ""),
         "SLUICE_DBT_DBNAME": unquote(parts.path.lstrip("/")) or query.get("dbname") or "postgres",
+    }
+
+
+def surroundings(project: Path | str, profiles: Path | str, target: Path | str) -> dict[str, str]:
+    """The whole environment of a process of dbt: ours, with dbt's own settings.
+
+    Args:
+        project: The project's directory.
+        profiles: Where its ``profiles.yml`` is.
+        target: Where dbt leaves what it made, and its log.
+    """
+    return {
+        **os.environ,
+        "DBT_LOG_PATH": str(target),
+        "DBT_PROFILES_DIR": str(profiles),
+        "DBT_PROJECT_DIR": str(project),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DBT_TARGET_PATH": str(target),
+        "DBT_USE_COLORS": "false",
     }

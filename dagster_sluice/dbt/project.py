@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dagster_dbt import DbtProject
 
+from dagster_sluice.dbt.environment import surroundings
 from dagster_sluice.dbt.profiles import profiles_of
 from dagster_sluice.errors import Culprit, SettingError, TableError
 
@@ -87,14 +88,7 @@ def _parse(directory: Path, profiles: Path, target: Path) -> None:
     finished = subprocess.run(
         [*dbt_command(), "--quiet", "--no-use-colors", "parse"],
         cwd=directory,
-        env={
-            **os.environ,
-            "DBT_PROFILES_DIR": str(profiles),
-            "DBT_PROJECT_DIR": str(directory),
-            "DBT_TARGET_PATH": str(target),
-            "DBT_LOG_PATH": str(target),
-            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        },
+        env=surroundings(directory, profiles, target),
         capture_output=True,
         text=True,
         check=False,

@@ -14,7 +14,8 @@ from dagster_sluice.dbt.building import Build
 from dagster_sluice.dbt.environment import connection
 from dagster_sluice.dbt.project import prepared
 from dagster_sluice.dbt.translation import Translator
-from dagster_sluice.errors import Culprit, SettingError, SluiceError
+from dagster_sluice.errors import Culprit, SettingError
+from dagster_sluice.tables.failing import failures_told
 
 __all__ = ["CHECK", "dbt_source_checks"]
 
@@ -77,11 +78,8 @@ def dbt_source_checks(
     def freshness(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         chosen = {ids[check.asset_key]: check.asset_key for check in context.selected_asset_check_keys}
         address = getattr(context.resources, warehouse).address
-        try:
+        with failures_told():
             found, errors = _asked(project, manifest, address, [*chosen])
-        except SluiceError as failure:
-            kind = {"sluice/error": type(failure).__name__}
-            raise dg.Failure(description=str(failure), metadata=kind) from failure
         if found is None:
             raise dg.Failure(description="dbt could not run.\n" + "\n".join(errors), allow_retries=True)
         for id_, key in chosen.items():

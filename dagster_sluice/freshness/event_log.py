@@ -9,26 +9,7 @@ import dagster as dg
 
 from dagster_sluice.tables.asset_events import log_table, moments
 
-__all__ = ["first_materialized", "materialized_since"]
-
-First = dict[dg.AssetKey, dict[str, int]]
-
-
-def first_materialized(instance: dg.DagsterInstance, keys: Collection[dg.AssetKey]) -> First:
-    """When each partition of these assets was first materialized, in microseconds since 1970. One query."""
-    import sqlalchemy as sa
-
-    log = log_table()
-    statement = (
-        sa.select(log.c.asset_key, log.c.partition, sa.func.min(log.c.timestamp))
-        .where(log.c.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value)
-        .where(log.c.asset_key.in_([key.to_string() for key in keys]))
-        .group_by(log.c.asset_key, log.c.partition)
-    )
-    found: First = {key: {} for key in keys}
-    for key, partition, at in moments(instance, statement, keys):
-        found[key][partition] = at
-    return found
+__all__ = ["materialized_since"]
 
 
 def materialized_since(

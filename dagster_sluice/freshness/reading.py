@@ -16,12 +16,13 @@ from dagster_sluice.backfills.partitions import Partitions, listed
 from dagster_sluice.contracts.deadlines import Deadline, Recency
 from dagster_sluice.freshness.days import Bools
 from dagster_sluice.freshness.dues import Dues, Windows, dues
-from dagster_sluice.freshness.event_log import first_materialized, materialized_since
+from dagster_sluice.freshness.event_log import materialized_since
 from dagster_sluice.freshness.judging import Judged, judge
 from dagster_sluice.freshness.rolling import rolling
 from dagster_sluice.freshness.tables import Watched, timed_zone
 from dagster_sluice.freshness.zones import MICROSECONDS, Ints, clock_of, micro
 from dagster_sluice.state import State
+from dagster_sluice.tables.asset_events import materialized
 from dagster_sluice.warehouse import Address, Warehouse
 from dagster_sluice.warehouse.timelines import Newest, Timeline
 
@@ -179,7 +180,7 @@ class _Reader:
             )
             found |= {asked[address].key: timeline for address, timeline in told.items()}
         foreign = [table.key for table in self._tables if table.declared is None]
-        first = first_materialized(self._instance, foreign)
+        first = materialized(self._instance, foreign, first=True)
         refreshed = materialized_since(self._instance, [key for key in foreign if key in untimed], since)
         for key in foreign:
             moments = np.fromiter(first[key].values(), np.int64, len(first[key]))

@@ -6,9 +6,9 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from dagster_sluice.errors import SluiceError
 from dagster_sluice.holds.assets import Asset, assets_of, refuse_strangers
 from dagster_sluice.holds.deciding import Action, decide, named_holds, words
+from dagster_sluice.tables.failing import failures_told
 from dagster_sluice.warehouse import Address, Warehouse
 
 __all__ = ["HoldConfig", "hold_job"]
@@ -40,12 +40,8 @@ def hold_job(
 
     @dg.op(name=f"{name}_decide", required_resource_keys={warehouse}, out=dg.Out(dg.Nothing))
     def decide_holds(context: dg.OpExecutionContext, config: HoldConfig) -> Iterator[Any]:
-        try:
+        with failures_told(allow_retries=False):
             yield from _decide(context, config, assets, getattr(context.resources, warehouse).open())
-        except SluiceError as failure:
-            raise dg.Failure(
-                description=str(failure), metadata={"sluice/error": type(failure).__name__}, allow_retries=False
-            ) from failure
         yield dg.Output(None)
 
     @dg.job(name=name, description="Releases or rejects batches that wait for a person.")

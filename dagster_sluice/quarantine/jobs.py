@@ -6,13 +6,12 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from dagster_sluice.errors import SluiceError
 from dagster_sluice.failpoints import failpoint
 from dagster_sluice.tables.declared import Declared, declared_tables
+from dagster_sluice.tables.failing import failures_told
+from dagster_sluice.tables.naming import CORRELATION_TAG
 
 __all__ = ["ReplayConfig", "replay_job"]
-
-CORRELATION_TAG = "sluice/correlation_id"
 
 
 class ReplayConfig(dg.Config):
@@ -44,12 +43,8 @@ def replay_job(
 
     @dg.op(name=f"{name}_rows", required_resource_keys={warehouse}, out=dg.Out(dg.Nothing))
     def replay_rows(context: dg.OpExecutionContext, config: ReplayConfig) -> None:
-        try:
+        with failures_told(allow_retries=False):
             _replay(context, config, tables, known, getattr(context.resources, warehouse).open())
-        except SluiceError as failure:
-            raise dg.Failure(
-                description=str(failure), metadata={"sluice/error": type(failure).__name__}, allow_retries=False
-            ) from failure
 
     @dg.job(name=name, description="Takes quarantined rows through the gate again and publishes those that pass.")
     def job() -> None:

@@ -13,8 +13,9 @@ from typing import Any
 import dagster as dg
 
 from dagster_sluice.contracts import Contract, Policy, load_contract
-from dagster_sluice.errors import Culprit, SluiceError, TableError
+from dagster_sluice.errors import Culprit, TableError
 from dagster_sluice.tables.declared import Declared, declare
+from dagster_sluice.tables.failing import failures_told
 from dagster_sluice.tables.inputs import address_of, needs_of
 from dagster_sluice.tables.naming import CONFORMS
 from dagster_sluice.tables.place import refuse_keys
@@ -133,11 +134,8 @@ def table(
                 pool=pool,
             )
             def step(context: dg.AssetExecutionContext) -> Iterator[Any]:
-                try:
+                with failures_told():
                     yield from work.run(context, getattr(context.resources, warehouse))
-                except SluiceError as failure:
-                    kind = {"sluice/error": type(failure).__name__}
-                    raise dg.Failure(description=str(failure), metadata=kind) from failure
 
         return declare(step, Declared(key=asset_key, address=address, contract=promised, warehouse=warehouse))
 

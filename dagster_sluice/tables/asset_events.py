@@ -13,7 +13,7 @@ import dagster as dg
 
 from dagster_sluice.errors import SettingError
 
-__all__ = ["log_table", "moments"]
+__all__ = ["log_table", "materialized", "moments"]
 
 _MICROSECONDS = 1_000_000
 
@@ -23,6 +23,35 @@ def log_table() -> Any:
     from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 
     return SqlEventLogStorageTable
+
+
+def materialized(
+    instance: dg.DagsterInstance, keys: Collection[dg.AssetKey], *, first: bool = False
+) -> dict[dg.AssetKey, dict[str, int]]:
+    """When each partition of these assets was last materialized, or first. One query.
+
+    Args:
+        instance: Whose event log it is.
+        keys: The assets; each is in what is returned.
+        first: The first time, and not the last.
+
+    Returns:
+        By asset and partition (the empty key for none) a moment, in microseconds since 1970.
+    """
+    import sqlalchemy as sa
+
+    log = log_table()
+    chosen = sa.func.min if first else sa.func.max
+    statement = (
+        sa.select(log.c.asset_key, log.c.partition, chosen(log.c.timestamp))
+        .where(log.c.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value)
+        .where(log.c.asset_key.in_([key.to_string() for key in keys]))
+        .group_by(log.c.asset_key, log.c.partition)
+    )
+    found: dict[dg.AssetKey, dict[str, int]] = {key: {} for key in keys}
+    for key, partition, moment in moments(instance, statement, keys):
+        found[key][partition] = moment
+    return found
 
 
 def moments(

@@ -12,9 +12,10 @@ import dagster as dg
 
 from dagster_sluice.contracts import Contract, Policy, load_contract
 from dagster_sluice.contracts.own import HISTORICAL
-from dagster_sluice.errors import Culprit, SluiceError, TableError
+from dagster_sluice.errors import Culprit, TableError
 from dagster_sluice.failpoints import failpoint
 from dagster_sluice.tables.asset import refuse_mistakes
+from dagster_sluice.tables.failing import failures_told
 from dagster_sluice.tables.inputs import Reader
 from dagster_sluice.tables.naming import CONFORMS, masked_columns
 from dagster_sluice.tables.place import PARTITION_EXPR, address_from, place_of, plain, table_of
@@ -118,11 +119,8 @@ def gate(
             required_resource_keys={warehouse},
         )
         def judge(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
-            try:
+            with failures_told():
                 yield from _run(context, given, getattr(context.resources, warehouse).open())
-            except SluiceError as failure:
-                kind = {"sluice/error": type(failure).__name__}
-                raise dg.Failure(description=str(failure), metadata=kind) from failure
 
     return judge
 

@@ -13,7 +13,9 @@ from pydantic import Field, PrivateAttr
 
 from dagster_sluice.contracts import Contract, load_contract
 from dagster_sluice.errors import Culprit, DatabaseUnreachable, PublishError, SettingError, SluiceError, TableError
+from dagster_sluice.tables.failing import as_failure
 from dagster_sluice.tables.inputs import Reader, frame_kind, framed
+from dagster_sluice.tables.naming import CORRELATION_TAG
 from dagster_sluice.tables.place import PARTITION_EXPR, place_of, plain, table_of
 from dagster_sluice.tables.resource import WarehouseResource
 from dagster_sluice.warehouse import PARTITION_COLUMN, Address, Warehouse
@@ -24,7 +26,6 @@ COLUMNS = "columns"
 WITH_PARTITION = "partition_column"
 MAY_BE_MISSING = "allow_missing_partitions"
 CONTRACT = "sluice/contract"
-_CORRELATION_TAG = "sluice/correlation_id"
 _SHOWN = 10
 
 
@@ -58,14 +59,14 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         try:
             return _load(context, self._open())
         except SluiceError as failure:
-            raise _failure(failure) from failure
+            raise as_failure(failure) from failure
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> Iterator[Any]:  # type: ignore[override]
         """Publish what an asset returned."""
         try:
             yield from _publish(context, obj, self._resource())
         except SluiceError as failure:
-            raise _failure(failure) from failure
+            raise as_failure(failure) from failure
 
     def _open(self) -> Warehouse:
         return self._resource().open()
@@ -81,10 +82,6 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         if self._warehouse is not None:
             self._warehouse.teardown_after_execution(context)
             self._warehouse = None
-
-
-def _failure(failure: SluiceError) -> dg.Failure:
-    return dg.Failure(description=str(failure), metadata={"sluice/error": type(failure).__name__})
 
 
 def _load(context: dg.InputContext, warehouse: Warehouse) -> Any:
@@ -199,7 +196,7 @@ def _publish(context: dg.OutputContext, obj: Any, resource: WarehouseResource) -
     published: dict[str | None, Judged] = {}
     reasons: dict[str | None, tuple[str, ...]] = {}
     holds: dict[str | None, int] = {}
-    cause = context.step_context.run_tags.get(_CORRELATION_TAG, context.run_id)
+    cause = context.step_context.run_tags.get(CORRELATION_TAG, context.run_id)
     reporter = Reporter(
         address=address,
         contract=promised,

@@ -2,10 +2,13 @@
 
 from dagster_sluice.contracts import Contract
 
-__all__ = ["CONFORMS", "masked_columns"]
+__all__ = ["CONFORMS", "CORRELATION_TAG", "masked_columns"]
 
 CONFORMS = "conforms"
 """The check that every table has: each value is of its column's type."""
+
+CORRELATION_TAG = "sluice/correlation_id"
+"""The tag of a run that says what caused it."""
 
 _MASKED = {"pii", "confidential", "restricted", "sensitive", "secret", "personal"}
 

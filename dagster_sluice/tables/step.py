@@ -14,11 +14,10 @@ from dagster_sluice.errors import DatabaseUnreachable, PublishError, QueryError,
 from dagster_sluice.failpoints import failpoint
 from dagster_sluice.tables.context import TableContext
 from dagster_sluice.tables.inputs import Needs, Reader, address_of
+from dagster_sluice.tables.naming import CORRELATION_TAG
 from dagster_sluice.warehouse import Address, Warehouse
 
 __all__ = ["Step"]
-
-CORRELATION_TAG = "sluice/correlation_id"
 
 
 @dataclass(frozen=True, kw_only=True)

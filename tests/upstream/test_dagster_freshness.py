@@ -7,8 +7,9 @@ import datetime as dt
 import dagster as dg
 import pytest
 
-from dagster_sluice.freshness.event_log import first_materialized, materialized_since
+from dagster_sluice.freshness.event_log import materialized_since
 from dagster_sluice.freshness.zones import micro
+from dagster_sluice.tables.asset_events import materialized
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def test_the_event_logs_moments_are_utc_without_a_zone(instance):
     begun = now()
     for partition in ("2026-03-08", "2026-03-09", "2026-03-08", None):
         instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
-    first = first_materialized(instance, [key, other])
+    first = materialized(instance, [key, other], first=True)
     assert set(first[key]) == {"2026-03-08", "2026-03-09", ""}
     assert first[other] == {}
     assert all(begun <= at <= now() for at in first[key].values())
@@ -36,7 +37,7 @@ def test_the_event_logs_moments_are_utc_without_a_zone(instance):
     assert moments["2026-03-08"][0] == first[key]["2026-03-08"]
     later = dt.datetime.now(dt.timezone.utc) + dt.timedelta(hours=1)
     assert materialized_since(instance, [key], later) == {key: {}}
-    assert first_materialized(instance, []) == {}
+    assert materialized(instance, [], first=True) == {}
 
 
 def test_a_check_can_be_reported_without_a_run(instance):

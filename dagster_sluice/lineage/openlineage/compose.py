@@ -27,6 +27,7 @@ from openlineage.client.generated import (
 )
 
 from dagster_sluice.lineage.openlineage.facts import AssetFacts, RunFacts, State, Used
+from dagster_sluice.tables.naming import CORRELATION_TAG
 
 __all__ = ["Composer", "Event", "Physical"]
 
@@ -132,9 +133,7 @@ class Composer:
                 nominalStartTime=start.isoformat(), nominalEndTime=end.isoformat(), producer=self.producer
             )
         if run.correlation_id:
-            tag = tags_run.TagsRunFacetFields(
-                key="sluice/correlation_id", value=run.correlation_id, source="dagster-sluice"
-            )
+            tag = tags_run.TagsRunFacetFields(key=CORRELATION_TAG, value=run.correlation_id, source="dagster-sluice")
             facets["tags"] = tags_run.TagsRunFacet(tags=[tag], producer=self.producer)
         if error is not None:
             facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(

@@ -26,6 +26,7 @@ from dagster_sluice.lineage.openlineage.assets import Assets
 from dagster_sluice.lineage.openlineage.compose import Composer, Event
 from dagster_sluice.lineage.openlineage.facts import Assertion, RunFacts, State, Used, child_run_id
 from dagster_sluice.lineage.openlineage.reading import LogRecord, RunLog
+from dagster_sluice.tables.naming import CORRELATION_TAG
 from dagster_sluice.tables.place import plain
 
 __all__ = ["Translator"]
@@ -194,7 +195,7 @@ class Translator:
             job=run.job_name,
             kind="JOB",
             window=self._assets.window(planned, partitions),
-            correlation_id=run.tags.get("sluice/correlation_id"),
+            correlation_id=run.tags.get(CORRELATION_TAG),
         )
 
     def _written(self, own: Sequence[LogRecord]) -> dict[dg.AssetKey, Used]:
